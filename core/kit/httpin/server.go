@@ -1,0 +1,185 @@
+package httpin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// writeTimeout bounds a response: handlers here answer in seconds, and what
+// takes longer hijacks its connection.
+const writeTimeout = 2 * time.Minute
+
+// server is one address with the endpoints that share it.
+type server struct {
+	config Config
+	log    *slog.Logger
+	http   *http.Server
+	mux    atomic.Pointer[http.ServeMux]
+	served sync.WaitGroup
+
+	mu        sync.Mutex
+	endpoints []*Endpoint
+	listener  net.Listener
+}
+
+func newServer(config Config, logger *slog.Logger) (*server, error) {
+	s := &server{config: config, log: logger}
+	s.mux.Store(http.NewServeMux())
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	limits := config.Limits
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.route),
+		Protocols:         protocols,
+		ReadHeaderTimeout: limits.HeaderTimeout.Std(),
+		ReadTimeout:       limits.HeaderTimeout.Std() + limits.BodyTimeout.Std(),
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       limits.IdleTimeout.Std(),
+		MaxHeaderBytes:    int(limits.MaxHeader),
+		ErrorLog:          log.New(serverLog{logger}, "", 0),
+	}
+	if config.TLS != nil {
+		certificates, err := newCertificates(*config.TLS, logger)
+		if err != nil {
+			return nil, err
+		}
+		s.http.TLSConfig = certificates.config()
+	}
+	return s, nil
+}
+
+// serves reports whether an endpoint with that configuration can join.
+func (s *server) serves(config Config) bool {
+	return reflect.DeepEqual(s.config.TLS, config.TLS) && s.config.Limits == config.Limits
+}
+
+func (s *server) route(w http.ResponseWriter, r *http.Request) {
+	s.mux.Load().ServeHTTP(w, r)
+}
+
+// add mounts an endpoint's paths; with the first, the server listens.
+func (s *server) add(ctx context.Context, e *Endpoint) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mux, err := newMux(append(s.endpoints, e))
+	if err != nil {
+		return fmt.Errorf("paths on %s: %w", s.config.Listen, err)
+	}
+	if s.listener == nil {
+		if err := s.listen(ctx, e); err != nil {
+			return err
+		}
+	}
+	s.endpoints = append(s.endpoints, e)
+	s.mux.Store(mux)
+	return nil
+}
+
+func (s *server) listen(ctx context.Context, e *Endpoint) error {
+	listener, err := e.host.Listen(ctx, s.config.Listen)
+	if err != nil {
+		return err
+	}
+	s.listener = listener
+	accepting := netutil.LimitListener(listener, s.config.Limits.MaxConnections)
+	if s.http.TLSConfig != nil {
+		accepting = tls.NewListener(accepting, s.http.TLSConfig)
+	}
+	s.served.Go(func() {
+		if err := s.http.Serve(accepting); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("serving HTTP ended", "listen", s.config.Listen, "error", err)
+		}
+	})
+	return nil
+}
+
+// newMux makes a mux of all endpoints' paths. A pattern that two endpoints have
+// is an error; http.ServeMux panics at it.
+func newMux(endpoints []*Endpoint) (mux *http.ServeMux, err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			err = fmt.Errorf("%v", defect)
+		}
+	}()
+	mux = http.NewServeMux()
+	for _, e := range endpoints {
+		for pattern, handler := range e.handlers {
+			mux.Handle(pattern, handler)
+		}
+	}
+	return mux, nil
+}
+
+// quiesce makes idle connections go away with their next response, if the
+// endpoint is the only one.
+func (s *server) quiesce(e *Endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.endpoints) == 1 && s.endpoints[0] == e {
+		s.http.SetKeepAlivesEnabled(false)
+		s.listener.Close()
+	}
+}
+
+func (s *server) remove(e *Endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rest []*Endpoint
+	for _, other := range s.endpoints {
+		if other != e {
+			rest = append(rest, other)
+		}
+	}
+	s.endpoints = rest
+	if mux, err := newMux(rest); err == nil {
+		s.mux.Store(mux)
+	}
+}
+
+func (s *server) addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// Close implements io.Closer for the last endpoint.
+func (s *server) Close() error {
+	err := s.http.Close()
+	s.served.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// serverLog takes net/http's own log lines: a panic is a defect of ours, the
+// rest (failed TLS handshakes, malformed requests) is what strangers do.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	if strings.Contains(text, "panic serving") {
+		l.log.Error("a request handler failed", "error", text)
+	} else {
+		l.log.Debug("http server", "message", text)
+	}
+	return len(line), nil
+}
