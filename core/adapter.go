@@ -164,6 +164,9 @@ func (s Severity) String() string {
 	return "error"
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // Address is somewhere an instance listens.
 type Address struct {
 	// Listen is "host:port" or "unix:/path".

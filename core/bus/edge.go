@@ -122,6 +122,13 @@ func (e *Edge) Target() *Target { return e.target }
 // Counts are the edge's counters, live.
 func (e *Edge) Counts() *EdgeCounts { return &e.counts }
 
+// Queued is the number of events that wait in the queue.
+func (e *Edge) Queued() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.queue.len()
+}
+
 // Close delivers what is queued until ctx ends, refuses the rest, and ends the
 // edge's goroutine. No publication may reach the edge any more: the caller has
 // taken it out of the table.

@@ -113,6 +113,9 @@ func (w *walker) walk(b []byte) error {
 		if n < 0 {
 			return malformed("a field", n)
 		}
+		if !number.IsValid() {
+			return core.Refuse(core.CodeInvalidEvent, "%d is no field number", number)
+		}
 		b = b[n:]
 		var err error
 		switch wireType {
@@ -251,7 +254,8 @@ func mapEntry(number protowire.Number, entry []byte, value func([]byte) error) e
 }
 
 // eachField walks a message whose only field is the length-delimited want and
-// calls check for each occurrence.
+// calls check for each occurrence. Other fields are refused: what limits an
+// audience and is not understood must not be passed over.
 func eachField(number protowire.Number, b []byte, want protowire.Number, check func([]byte) error) error {
 	for len(b) > 0 {
 		inner, wireType, n := protowire.ConsumeTag(b)

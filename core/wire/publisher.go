@@ -62,7 +62,7 @@ func (p *publisher) connect(ctx context.Context) error {
 	}
 	p.cancel = cancel
 	ready := make(chan error, 1) // told once
-	p.work.Go(func() { p.read(rpc, ready) })
+	p.work.Go(func() { p.read(streamCtx, rpc, ready) })
 	p.work.Go(func() {
 		none := func(b []byte) []byte { return b }
 		_ = p.outbox.Write(streamCtx, none, func(m *stream.Message) error { return rpc.SendMsg(m) })
@@ -124,9 +124,8 @@ func (p *publisher) sendError(err error) error {
 }
 
 // read takes results until the stream ends.
-func (p *publisher) read(rpc grpc.ClientStream, ready chan<- error) {
+func (p *publisher) read(ctx context.Context, rpc grpc.ClientStream, ready chan<- error) {
 	defer p.abandon()
-	defer p.cancel()
 	first := true
 	var answered []sent
 	for {
@@ -140,9 +139,10 @@ func (p *publisher) read(rpc grpc.ClientStream, ready chan<- error) {
 			first = false
 		}
 		if err != nil {
-			if p.ctx.Err() == nil {
+			if ctx.Err() == nil {
 				p.log.Error("the connection to the bus broke", "error", err)
 			}
+			p.cancel()
 			return
 		}
 	}

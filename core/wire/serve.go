@@ -43,7 +43,8 @@ func Serve(adapters ...core.Adapter) {
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(options, stream.ServerOptions()...)...)
 		},
-		Logger: hclog.NewNullLogger(),
+		// What goes wrong before the handshake can be said on standard error alone.
+		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: os.Stderr, DisableTime: true}),
 	})
 }
 

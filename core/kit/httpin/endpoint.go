@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/pushbridge/bridge/core"
 )
@@ -20,7 +21,8 @@ type Endpoint struct {
 
 	mu       sync.Mutex
 	stopping bool
-	requests sync.WaitGroup // under way; hijacked connections do not count
+	active   map[http.ResponseWriter]struct{} // requests whose handler has not returned
+	idle     chan struct{}                    // closed when it is stopping and none is active
 }
 
 // NewEndpoint prepares to serve handlers, by path pattern in the syntax of
@@ -35,9 +37,15 @@ func NewEndpoint(host core.Host, config Config, handlers map[string]http.Handler
 	}
 	shared, ok := object.(*server)
 	if !ok || !shared.serves(config) {
+		_ = release() // others hold the server, so this closes nothing
 		return nil, fmt.Errorf("two instances share %s but differ in tls or limits: make them equal", config.Listen)
 	}
-	e := &Endpoint{server: shared, release: release, host: host, handlers: make(map[string]http.Handler)}
+	e := &Endpoint{
+		server: shared, release: release, host: host,
+		handlers: make(map[string]http.Handler),
+		active:   make(map[http.ResponseWriter]struct{}),
+		idle:     make(chan struct{}),
+	}
 	for pattern, handler := range handlers {
 		e.handlers[pattern] = e.counted(handler)
 	}
@@ -47,24 +55,33 @@ func NewEndpoint(host core.Host, config Config, handlers map[string]http.Handler
 // counted wraps a handler so that Stop can wait for its requests.
 func (e *Endpoint) counted(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !e.enter() {
+		if !e.enter(w) {
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "this endpoint is stopping", http.StatusServiceUnavailable)
 			return
 		}
-		defer e.requests.Done()
+		defer e.leave(w)
 		handler.ServeHTTP(w, r)
 	})
 }
 
-func (e *Endpoint) enter() bool {
+func (e *Endpoint) enter(w http.ResponseWriter) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopping {
 		return false
 	}
-	e.requests.Add(1)
+	e.active[w] = struct{}{}
 	return true
+}
+
+func (e *Endpoint) leave(w http.ResponseWriter) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.active, w)
+	if e.stopping && len(e.active) == 0 {
+		close(e.idle)
+	}
 }
 
 // Start begins to serve; the first endpoint of an address opens its listener.
@@ -72,31 +89,53 @@ func (e *Endpoint) Start(ctx context.Context) error {
 	return e.server.add(ctx, e)
 }
 
-// Addr is where the endpoint listens, nil before Start: for port 0.
+// Addr is where the endpoint listens, for port 0; nil before Start and after Stop.
 func (e *Endpoint) Addr() net.Addr { return e.server.addr() }
 
 // Stop serves nothing more: requests under way have until ctx ends, later ones
-// answer 503. The last endpoint of an address closes its listener and
-// connections; hijacked ones are their handler's matter. It is safe to call
-// twice and without Start.
+// answer 503. When ctx ends, reading and writing fail for handlers that have not
+// returned. The last endpoint of an address closes its listener and connections;
+// hijacked ones whose handler has returned are the adapter's matter. It is safe
+// to call twice and without Start.
 func (e *Endpoint) Stop(ctx context.Context) error {
-	e.mu.Lock()
-	stopped := e.stopping
-	e.stopping = true
-	e.mu.Unlock()
-	if stopped {
+	if !e.refuse() {
 		return nil
 	}
 	e.server.quiesce(e)
-	done := make(chan struct{})
-	go func() {
-		e.requests.Wait()
-		close(done)
-	}()
+	finished := true
 	select {
-	case <-done:
+	case <-e.idle:
 	case <-ctx.Done():
+		finished = false
+		e.interrupt()
 	}
-	e.server.remove(e)
+	e.server.remove(e, finished)
 	return e.release()
+}
+
+// refuse lets no request in from now on; false if it was called before.
+func (e *Endpoint) refuse() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopping {
+		return false
+	}
+	e.stopping = true
+	if len(e.active) == 0 {
+		close(e.idle)
+	}
+	return true
+}
+
+// interrupt makes reading and writing fail for the requests under way. Where the
+// server is shared, its connections outlive the endpoint.
+func (e *Endpoint) interrupt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	past := time.Unix(1, 0)
+	for w := range e.active {
+		controller := http.NewResponseController(w)
+		_ = controller.SetReadDeadline(past) // a connection that is gone needs none
+		_ = controller.SetWriteDeadline(past)
+	}
 }

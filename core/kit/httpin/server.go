@@ -24,15 +24,17 @@ const writeTimeout = 2 * time.Minute
 
 // server is one address with the endpoints that share it.
 type server struct {
-	config Config
-	log    *slog.Logger
-	http   *http.Server
-	mux    atomic.Pointer[http.ServeMux]
-	served sync.WaitGroup
+	config       Config
+	log          *slog.Logger
+	http         *http.Server
+	certificates *certificates // nil without TLS
+	mux          atomic.Pointer[http.ServeMux]
+	served       sync.WaitGroup
 
 	mu        sync.Mutex
 	endpoints []*Endpoint
 	listener  net.Listener
+	finished  bool // every handler of the endpoint that went last has returned
 }
 
 func newServer(config Config, logger *slog.Logger) (*server, error) {
@@ -54,11 +56,11 @@ func newServer(config Config, logger *slog.Logger) (*server, error) {
 		ErrorLog:          log.New(serverLog{logger}, "", 0),
 	}
 	if config.TLS != nil {
-		certificates, err := newCertificates(*config.TLS, logger)
-		if err != nil {
+		var err error
+		if s.certificates, err = newCertificates(*config.TLS, logger); err != nil {
 			return nil, err
 		}
-		s.http.TLSConfig = certificates.config()
+		s.http.TLSConfig = s.certificates.config()
 	}
 	return s, nil
 }
@@ -96,12 +98,14 @@ func (s *server) listen(ctx context.Context, e *Endpoint) error {
 		return err
 	}
 	s.listener = listener
+	s.http.SetKeepAlivesEnabled(true)
 	accepting := netutil.LimitListener(listener, s.config.Limits.MaxConnections)
-	if s.http.TLSConfig != nil {
+	if s.certificates != nil {
 		accepting = tls.NewListener(accepting, s.http.TLSConfig)
 	}
 	s.served.Go(func() {
-		if err := s.http.Serve(accepting); !errors.Is(err, http.ErrServerClosed) {
+		err := s.http.Serve(accepting)
+		if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Error("serving HTTP ended", "listen", s.config.Listen, "error", err)
 		}
 	})
@@ -125,20 +129,25 @@ func newMux(endpoints []*Endpoint) (mux *http.ServeMux, err error) {
 	return mux, nil
 }
 
-// quiesce makes idle connections go away with their next response, if the
-// endpoint is the only one.
+// quiesce closes the listener and makes connections go away with their next
+// response, if the endpoint is the only one. Another endpoint that comes
+// meanwhile listens again.
 func (s *server) quiesce(e *Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.endpoints) == 1 && s.endpoints[0] == e {
 		s.http.SetKeepAlivesEnabled(false)
 		s.listener.Close()
+		s.listener = nil
 	}
 }
 
-func (s *server) remove(e *Endpoint) {
+// remove takes an endpoint's paths away. finished says that its handlers have
+// returned.
+func (s *server) remove(e *Endpoint, finished bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.finished = finished
 	var rest []*Endpoint
 	for _, other := range s.endpoints {
 		if other != e {
@@ -160,8 +169,20 @@ func (s *server) addr() net.Addr {
 	return s.listener.Addr()
 }
 
-// Close implements io.Closer for the last endpoint.
+// flushTime is how long answers of handlers that have returned may take to leave.
+const flushTime = time.Second
+
+// Close implements io.Closer for the last endpoint. net/http sends an answer only
+// after its handler has returned, so connections must not be closed at once.
 func (s *server) Close() error {
+	s.mu.Lock()
+	finished := s.finished
+	s.mu.Unlock()
+	if finished {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+		defer cancel()
+		_ = s.http.Shutdown(ctx) // what is open after that is closed below
+	}
 	err := s.http.Close()
 	s.served.Wait()
 	if errors.Is(err, net.ErrClosed) {

@@ -170,3 +170,15 @@ func number(text string) (any, error) {
 	}
 	return n, nil
 }
+
+// Value is an event's data as a Go value, for expressions: JSON and WAMP data
+// parsed as [ToWAMP] parses, text as a string, bytes as they are.
+func Value(event *core.Event) (any, error) {
+	switch FormOf(event.Type, event.Data) {
+	case FormWAMP, FormJSON:
+		return exact(event.Data)
+	case FormText:
+		return string(event.Data), nil
+	}
+	return event.Data, nil
+}

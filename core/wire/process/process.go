@@ -63,6 +63,10 @@ type Process struct {
 
 const defaultStartTimeout = 10 * time.Second
 
+// maxDirPath leaves room for what go-plugin adds (/plugin-dirNNNNNNNNNN/
+// pluginNNNNNNNNNN) within the 107 bytes of a socket's path.
+const maxDirPath = 107 - 38
+
 // Start starts the executable and returns once it has answered the handshake.
 // The error names the file and shows what the plugin printed.
 func Start(ctx context.Context, options Options) (*Process, error) {
@@ -73,11 +77,18 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runtime folder of plugin %s: %w", options.Name, err)
 	}
+	if len(dir) > maxDirPath {
+		os.Remove(dir)
+		return nil, fmt.Errorf("runtime folder of plugin %s: %s has %d bytes, and a socket in it would have too long a path; set runtime_dir to a folder of at most %d bytes",
+			options.Name, dir, len(dir), maxDirPath-len(dir)+len(options.RuntimeDir))
+	}
 	p := &Process{options: options, dir: dir, output: newOutput(options.Log)}
 	p.host, err = newHostServer(filepath.Join(dir, "host.sock"), options.Bus, options.Log)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("plugin %s: %w", options.Name, err), os.RemoveAll(dir))
 	}
+	env := append(allowedEnvironment(), stream.EnvHostSocket+"="+p.host.path)
+	p.runner = newRunner(options.Path, options.Args, append(env, options.Env...), p.output)
 	if err := p.connect(ctx); err != nil {
 		p.Kill()
 		return nil, p.explain(err)
@@ -125,7 +136,7 @@ func (p *Process) connect(ctx context.Context) error {
 		p.adapter, p.conn = dispensed.adapter, dispensed.conn
 		return nil
 	case <-ctx.Done():
-		p.client.Kill()
+		_ = p.runner.Kill(context.Background())
 		<-done
 		return fmt.Errorf("start was given up: %w", ctx.Err())
 	}
@@ -145,8 +156,7 @@ func (p *Process) clientConfig() *plugin.ClientConfig {
 		SyncStderr:       p.output,
 		Logger:           hclog.NewNullLogger(),
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (goplugin.Runner, error) {
-			env := append(allowedEnvironment(), stream.EnvHostSocket+"="+p.host.path)
-			p.runner = newRunner(p.options.Path, p.options.Args, append(env, p.options.Env...), spec, p.output)
+			p.runner.command.Env = append(p.runner.command.Env, spec.Env...)
 			return p.runner, nil
 		},
 	}
@@ -218,19 +228,14 @@ func (p *Process) versionMismatch(message string) string {
 }
 
 func (p *Process) exitText() string {
-	if p.runner == nil || !p.runner.hasEnded() || p.runner.exit == nil {
+	if !p.runner.hasEnded() || p.runner.exit == nil {
 		return ""
 	}
 	return " (" + p.runner.exit.Error() + ")"
 }
 
 // Pid is the process id.
-func (p *Process) Pid() int {
-	if p.runner == nil || p.runner.command.Process == nil {
-		return 0
-	}
-	return p.runner.command.Process.Pid
-}
+func (p *Process) Pid() int { return p.runner.processID() }
 
 // Done is closed when the process has ended, however it ended.
 func (p *Process) Done() <-chan struct{} { return p.runner.ended }
@@ -269,8 +274,8 @@ func (p *Process) Kill() {
 			<-left
 		}
 	}
-	if p.runner != nil && p.runner.command.Process != nil {
-		_ = p.runner.Kill(context.Background())
+	_ = p.runner.Kill(context.Background())
+	if p.Pid() > 0 {
 		<-p.runner.ended
 	}
 	p.host.close()

@@ -1,109 +1,102 @@
 package process_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/bus"
-	"github.com/pushbridge/bridge/core/wire"
+	"github.com/pushbridge/bridge/core/frame"
 	"github.com/pushbridge/bridge/core/wire/process"
 )
 
-// The test binary is also the plugin: started with this variable it serves
-// instead of testing.
-const envRole = "BRIDGE_TEST_ROLE"
+// logs is a log that tests can wait on.
+type logs struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	wrote chan struct{}
+}
 
-func TestMain(m *testing.M) {
-	switch os.Getenv(envRole) {
-	case "":
-		os.Exit(m.Run())
-	case "serve":
-		wire.Serve(tickAdapter{}, takeAdapter{})
+func newLogs() *logs { return &logs{wrote: make(chan struct{}, 1)} }
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.wrote <- struct{}{}:
+	default:
 	}
+	return l.text.Write(p)
 }
 
-// tickAdapter is a source that publishes as many events as its config says.
-type tickAdapter struct{}
-
-func (tickAdapter) Describe() core.Info                      { return core.Info{Name: "tick", Source: true} }
-func (tickAdapter) Validate(json.RawMessage) core.Validation { return core.Validation{} }
-func (tickAdapter) Open(_ context.Context, _ string, config json.RawMessage, host core.Host) (core.Instance, error) {
-	t := &tick{host: host}
-	return t, json.Unmarshal(config, &t.config)
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
-type tick struct {
-	host   core.Host
-	config struct {
-		Events, Bytes int
-		Ack           core.Ack
-	}
-	work sync.WaitGroup
-}
-
-func (t *tick) Start(context.Context) error {
-	t.work.Go(func() {
-		topics := []string{"com.a", "com.b", "com.c"}
-		data := make([]byte, t.config.Bytes)
-		for i := range t.config.Events {
-			_, err := t.host.Publish(context.Background(), core.Publication{
-				Ack:    t.config.Ack,
-				Events: []core.Event{{Topic: topics[i%3], Data: data}},
-			})
-			if err != nil {
-				t.host.Log().Error("publish", "error", err)
-				return
+// wait waits until the log has all the texts.
+func (l *logs) wait(t *testing.T, texts ...string) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		missing := ""
+		for _, text := range texts {
+			if !strings.Contains(l.String(), text) {
+				missing = text
 			}
 		}
-	})
-	return nil
+		if missing == "" {
+			return
+		}
+		select {
+		case <-l.wrote:
+		case <-deadline:
+			t.Fatalf("the log has no %q:\n%s", missing, l)
+		}
+	}
 }
 
-func (t *tick) Stop(context.Context) error { t.work.Wait(); return nil }
-
-// takeAdapter is a sink that accepts everything and, at stop, logs how much.
-type takeAdapter struct{}
-
-func (takeAdapter) Describe() core.Info                      { return core.Info{Name: "take", Sink: true} }
-func (takeAdapter) Validate(json.RawMessage) core.Validation { return core.Validation{} }
-func (takeAdapter) Open(_ context.Context, _ string, config json.RawMessage, host core.Host) (core.Instance, error) {
-	return &take{host: host}, nil
+// runtimeDir is short enough for sockets, unlike t.TempDir.
+func runtimeDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("", "proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
-type take struct {
-	host core.Host
-	n, k int
-}
-
-func (t *take) Start(context.Context) error { return nil }
-func (t *take) Stop(context.Context) error {
-	t.host.Log().Info("took", "events", t.n, "batches", t.k)
-	return nil
-}
-func (t *take) Deliver(_ context.Context, b core.Batch) error {
-	t.n += len(b.Events)
-	t.k++
-	b.AnswerAll(core.Accepted())
-	return nil
-}
-
-func start(t testing.TB, b *bus.Bus) *process.Process {
+func options(t testing.TB, b *bus.Bus, log *logs, role string) process.Options {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := process.Start(context.Background(), process.Options{
-		Name: "test", Path: self, RuntimeDir: t.TempDir(),
-		Env: []string{envRole + "=serve"}, Bus: b, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})
+	return process.Options{
+		Name: "test", Path: self, RuntimeDir: runtimeDir(t), Env: []string{envRole + "=" + role},
+		Bus: b, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		StartTimeout: 5 * time.Second,
+	}
+}
+
+func start(t testing.TB, b *bus.Bus, log *logs, role string) *process.Process {
+	t.Helper()
+	p, err := process.Start(context.Background(), options(t, b, log, role))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,73 +104,467 @@ func start(t testing.TB, b *bus.Bus) *process.Process {
 	return p
 }
 
-func TestFlow(t *testing.T) {
-	b := bus.New()
-	source, sink := start(t, b), start(t, b)
-	ctx := context.Background()
-	n := 2_000_000
-	take, err := sink.Open(ctx, core.Info{Name: "take", Sink: true}, "take", nil)
+var (
+	sourceInfo = core.Info{Name: "source", Source: true}
+	sinkInfo   = core.Info{Name: "sink", Sink: true, IssuesIDs: true, Calls: []string{"echo"}}
+)
+
+func open(t testing.TB, p *process.Process, info core.Info, name, config string) *process.Instance {
+	t.Helper()
+	i, err := p.Open(context.Background(), info, name, []byte(config))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tick, err := source.Open(ctx, core.Info{Name: "tick", Source: true}, "tick", []byte(fmt.Sprintf(`{"Events":%d,"Bytes":256,"Ack":1}`, n)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Target("take").Run(take.Info(), take)
-	edge := bus.NewEdge(b.Target("take"), bus.EdgeOptions{Overflow: bus.OverflowBlock})
-	b.SetTable(bus.NewTable([]bus.Route{{Name: "r", Sources: []string{"tick"}, Ack: core.AckSent, Edges: []*bus.Edge{edge}}}))
-	begin := time.Now()
-	for _, i := range []*process.Instance{take, tick} {
-		if err := i.Start(ctx); err != nil {
+	return i
+}
+
+// route leads the source "in" to the sink.
+func route(t testing.TB, b *bus.Bus, i *process.Instance, o bus.EdgeOptions) *bus.Edge {
+	b.Target(i.Name()).Run(i.Info(), i)
+	e := bus.NewEdge(b.Target(i.Name()), o)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // what a stuck sink holds is given up
+		e.Close(ctx)
+	})
+	b.SetTable(bus.NewTable([]bus.Route{{Name: "r", Sources: []string{"in"}, Edges: []*bus.Edge{e}}}))
+	return e
+}
+
+type results chan bus.Result
+
+func (r results) PublicationDone(_ uint64, result bus.Result) { r <- result }
+
+func publish(t testing.TB, b *bus.Bus, ack core.Ack, events ...core.Event) results {
+	t.Helper()
+	frames := make([]frame.Frame, len(events))
+	for i := range events {
+		var err error
+		if frames[i], err = frame.Encode(&events[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tick.Stop(ctx)
-	edge.Close(ctx)
-	take.Stop(ctx)
-	d := time.Since(begin)
-	source.Kill()
-	sink.Kill()
-	t.Log("cpu/ev", cpu()/time.Duration(n))
-	t.Log(edge.Counts().Delivered.Load(), d, float64(n)/d.Seconds())
+	done := make(results, 1)
+	b.Publish("in", bus.Publication{Frames: frames, Ack: ack}, bus.Reply{To: done})
+	return done
 }
 
-func cpu() time.Duration {
-	var total time.Duration
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var u syscall.Rusage
-		_ = syscall.Getrusage(who, &u)
-		total += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+func (r results) wait(t testing.TB) bus.Result {
+	t.Helper()
+	select {
+	case result := <-r:
+		return result
+	case <-time.After(20 * time.Second):
+		t.Fatal("no result")
+		return bus.Result{}
 	}
-	return total
 }
 
-func TestChannel(t *testing.T) {
-	n := 5_000_000
-	a, b := make(chan core.Event, 4096), make(chan core.Event, 4096)
-	var w sync.WaitGroup
-	begin, c0 := time.Now(), cpu()
-	data := make([]byte, 256)
-	w.Go(func() {
-		for range n {
-			a <- core.Event{Topic: "com.a", Data: data}
+func TestDescribeAndValidate(t *testing.T) {
+	p := start(t, bus.New(), newLogs(), "serve")
+	infos, err := p.Describe(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []core.Info{sourceAdapter{}.Describe(), sinkAdapter{}.Describe()}
+	if diff := cmp.Diff(want, infos); diff != "" {
+		t.Error(diff)
+	}
+	v, err := p.Validate(context.Background(), "source", []byte(`{}`))
+	if err != nil || cmp.Diff(sourceAdapter{}.Validate(nil), v) != "" {
+		t.Errorf("%v, %+v", err, v)
+	}
+	if _, err := p.Validate(context.Background(), "nobody", nil); err == nil {
+		t.Error("an unknown adapter validates")
+	}
+}
+
+func TestOpenErrorIsTheAdapters(t *testing.T) {
+	p := start(t, bus.New(), newLogs(), "serve")
+	_, err := p.Open(context.Background(), sourceInfo, "in", []byte(`{`))
+	var refusal *core.Refusal
+	if !errors.As(err, &refusal) || refusal.Code != "bad_config" {
+		t.Errorf("error %v", err)
+	}
+	open(t, p, sourceInfo, "in", `{}`)
+	if _, err := p.Open(context.Background(), sourceInfo, "in", []byte(`{}`)); err == nil {
+		t.Error("an instance can be opened twice")
+	}
+}
+
+func TestReceiptsTravelBack(t *testing.T) {
+	for _, test := range []struct {
+		mode string
+		want []core.Receipt
+	}{
+		{"accept", []core.Receipt{{Sink: "out", ID: "id-0", Detail: []byte(`{"n":0}`)}, {Sink: "out", Event: 1, ID: "id-1", Receivers: 1, Detail: []byte(`{"n":1}`)}}},
+		{"silent", []core.Receipt{{Sink: "out", Receivers: -1}, {Sink: "out", Event: 1, Receivers: -1}}},
+		{"reverse", []core.Receipt{{Sink: "out", Receivers: -1}, {Sink: "out", Event: 1, Receivers: -1}}},
+		{"refuse", []core.Receipt{
+			{Sink: "out", Err: core.RefuseRetry("busy", 1500, "later")}, {Sink: "out", Event: 1, Err: core.RefuseRetry("busy", 1500, "later")}}},
+		{"fail", []core.Receipt{
+			{Sink: "out", Receivers: -1}, {Sink: "out", Event: 1, Err: core.Refuse("broken", "the sink is broken")}}},
+	} {
+		t.Run(test.mode, func(t *testing.T) {
+			b := bus.New()
+			i := open(t, start(t, b, newLogs(), "serve"), sinkInfo, "out", `{"Mode":"`+test.mode+`"}`)
+			route(t, b, i, bus.EdgeOptions{})
+			r := publish(t, b, core.AckAll, core.Event{Topic: "t", Name: "0"}, core.Event{Topic: "t", Name: "1"}).wait(t)
+			byEvent := func(receipts []core.Receipt) map[int]core.Receipt {
+				m := make(map[int]core.Receipt)
+				for _, receipt := range receipts {
+					m[receipt.Event] = receipt
+				}
+				return m
+			}
+			if diff := cmp.Diff(byEvent(test.want), byEvent(r.Receipts)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestEventsTravelWhole(t *testing.T) {
+	b := bus.New()
+	log := newLogs()
+	i := open(t, start(t, b, log, "serve"), sinkInfo, "out", `{"Mode":"accept"}`)
+	route(t, b, i, bus.EdgeOptions{})
+	large := core.Event{Topic: "t", Name: "1", Data: bytes.Repeat([]byte("x"), core.MaxEventBytes-1000)}
+	for range 3 {
+		if r := publish(t, b, core.AckAll, large).wait(t); r.Err != nil || r.Receipts[0].ID != "id-1" {
+			t.Errorf("result %+v", r)
 		}
-		close(a)
-	})
-	w.Go(func() {
-		for e := range a {
-			b <- e
+	}
+}
+
+func TestCallsAndChecks(t *testing.T) {
+	b := bus.New()
+	p := start(t, b, newLogs(), "serve")
+	i := open(t, p, sinkInfo, "out", `{"Mode":"silent"}`)
+	route(t, b, i, bus.EdgeOptions{})
+	answers, err := b.Call(context.Background(), "in", core.Call{Op: "echo", Space: "s", Topic: "t", Params: []byte(`"p"`)})
+	if want := []core.Answer{{Sink: "out", Data: []byte(`"st\"p\""`)}}; err != nil || cmp.Diff(want, answers) != "" {
+		t.Errorf("%v, %+v", err, answers)
+	}
+	if err := i.Check(context.Background()); err == nil || !strings.Contains(err.Error(), "mode silent") {
+		t.Errorf("check: %v", err)
+	}
+	if err := i.Reconfigure(context.Background(), nil); !errors.Is(err, core.ErrRestart) {
+		t.Errorf("reconfigure: %v", err)
+	}
+	if err := i.Drain(context.Background()); err != nil {
+		t.Errorf("drain: %v", err)
+	}
+}
+
+func TestSourceThroughTwoProcesses(t *testing.T) {
+	for _, ack := range []core.Ack{core.AckSent, core.AckQueued, core.AckAll} {
+		t.Run(ack.String(), func(t *testing.T) {
+			b, log := bus.New(), newLogs()
+			sinks, sources := start(t, b, log, "serve"), start(t, b, log, "serve")
+			out := open(t, sinks, sinkInfo, "out", `{"Mode":"silent"}`)
+			edge := route(t, b, out, bus.EdgeOptions{Overflow: bus.OverflowBlock})
+			const n = 3000
+			in := open(t, sources, sourceInfo, "in", fmt.Sprintf(`{"Events":%d,"Ack":%d}`, n, ack))
+			if err := in.Start(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			log.wait(t, "msg=published")
+			if err := in.Stop(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			edge.Close(context.Background())
+			if err := out.Stop(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if delivered := edge.Counts().Delivered.Load(); delivered != n {
+				t.Errorf("%d events were delivered, want %d", delivered, n)
+			}
+			if strings.Contains(log.String(), "level=ERROR") {
+				t.Error(log)
+			}
+		})
+	}
+}
+
+func TestLogLinesCarryTheirInstance(t *testing.T) {
+	b, log := bus.New(), newLogs()
+	in := open(t, start(t, b, log, "serve"), sourceInfo, "in", `{"Print":"printed by an adapter"}`)
+	if err := in.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	log.wait(t, "level=INFO msg=published instance=in", `level=WARN msg="printed by an adapter"`)
+}
+
+func TestEnvironmentIsAllowedByName(t *testing.T) {
+	t.Setenv("BRIDGE_TEST_SECRET", "do not tell")
+	b, log := bus.New(), newLogs()
+	in := open(t, start(t, b, log, "serve"), sourceInfo, "in", `{"Env":["PATH","BRIDGE_TEST_SECRET"]}`)
+	if err := in.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	log.wait(t, "name=PATH value="+os.Getenv("PATH"), `name=BRIDGE_TEST_SECRET value=""`)
+}
+
+func TestStartErrors(t *testing.T) {
+	for _, test := range []struct {
+		role string
+		says []string
+	}{
+		{"exit", []string{"ended without a handshake", "exit status 7", "no licence found"}},
+		{"hang", []string{"no handshake within"}},
+		{"older", []string{"speaks plugin protocol 0, this bridge speaks 1", "upgrade the plugin"}},
+		{"newer", []string{"speaks plugin protocol 9, this bridge speaks 1", "upgrade bridge"}},
+		{"grandchild", []string{"ended without a handshake", "exit status 8"}},
+	} {
+		t.Run(test.role, func(t *testing.T) {
+			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			o := options(t, bus.New(), newLogs(), test.role)
+			o.StartTimeout = 2 * time.Second
+			_, err := process.Start(context.Background(), o)
+			if err == nil {
+				t.Fatal("it started")
+			}
+			for _, text := range append(test.says, o.Path) {
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("the error does not say %q: %v", text, err)
+				}
+			}
+			nothingLeft(t, o.RuntimeDir)
+		})
+	}
+	t.Run("no such file", func(t *testing.T) {
+		o := options(t, bus.New(), newLogs(), "serve")
+		o.Path = "/no/such/plugin"
+		if _, err := process.Start(context.Background(), o); err == nil || !strings.Contains(err.Error(), o.Path) {
+			t.Errorf("error %v", err)
 		}
-		close(b)
+		nothingLeft(t, o.RuntimeDir)
 	})
-	k := 0
-	w.Go(func() {
-		for range b {
-			k++
+	t.Run("given up", func(t *testing.T) {
+		defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		o := options(t, bus.New(), newLogs(), "hang")
+		if _, err := process.Start(ctx, o); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
 		}
+		nothingLeft(t, o.RuntimeDir)
 	})
-	w.Wait()
-	d := time.Since(begin)
-	t.Log("channel cpu/ev", (cpu()-c0)/time.Duration(n), k, float64(n)/d.Seconds())
+}
+
+func nothingLeft(t *testing.T, dir string) {
+	t.Helper()
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestRubbishOnStdoutAndStderrIsHarmless(t *testing.T) {
+	b, log := bus.New(), newLogs()
+	p := start(t, b, log, "rubbish")
+	if _, err := p.Describe(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	log.wait(t, "hello from a plugin", "@message")
+	for line := range strings.Lines(log.String()) {
+		if len(line) > 70<<10 {
+			t.Errorf("a log line of %d bytes", len(line))
+		}
+	}
+}
+
+func TestKilledPluginAnswersWhatIsInFlight(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	b, log := bus.New(), newLogs()
+	o := options(t, b, log, "serve")
+	p, err := process.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := open(t, p, sinkInfo, "out", `{"Mode":"never"}`)
+	b.Target("out").Run(i.Info(), i)
+	edge := bus.NewEdge(b.Target("out"), bus.EdgeOptions{})
+	b.SetTable(bus.NewTable([]bus.Route{{Sources: []string{"in"}, Edges: []*bus.Edge{edge}}}))
+	done := publish(t, b, core.AckAll, core.Event{Topic: "t"})
+	// The event is in flight once the plugin has answered a later question on the
+	// same connection.
+	if err := i.Check(context.Background()); err == nil {
+		t.Fatal("the sink's check must fail in this mode")
+	}
+	if err := syscall.Kill(p.Pid(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	r := done.wait(t)
+	if r.Err == nil || r.Err.Code != core.CodeGone || r.Err.Outcome != core.OutcomeUnknown {
+		// The edge may still have held the event when the plugin died.
+		b.Target("out").Refuse(core.Refuse("over", "the test is over"))
+		t.Errorf("result %+v", r)
+	}
+	if !strings.Contains(p.Err().Error(), "killed") {
+		t.Errorf("error %v", p.Err())
+	}
+	b.Target("out").Refuse(core.Refuse("over", "the test is over"))
+	edge.Close(context.Background())
+	if err := i.Stop(context.Background()); err == nil {
+		t.Error("stopping an instance of a dead process must say so")
+	}
+	p.Kill()
+	nothingLeft(t, o.RuntimeDir)
+}
+
+func TestPanicIsShown(t *testing.T) {
+	b, log := bus.New(), newLogs()
+	p := start(t, b, log, "serve")
+	in := open(t, p, sourceInfo, "in", `{"Panic":true}`)
+	_ = in.Start(context.Background()) // it may die before it answers
+	<-p.Done()
+	if !strings.Contains(p.Err().Error(), "the adapter has a defect") {
+		t.Errorf("error %v", p.Err())
+	}
+}
+
+func TestHugeMessageEndsItsStreamOnly(t *testing.T) {
+	b, log := bus.New(), newLogs()
+	p := start(t, b, log, "serve")
+	in := open(t, p, sourceInfo, "huge", `{"Raw":"huge"}`)
+	if err := in.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	log.wait(t, "ResourceExhausted")
+	if _, err := p.Describe(context.Background()); err != nil {
+		t.Errorf("the process cannot be talked to any more: %v", err)
+	}
+}
+
+func TestMalformedEventIsRefusedAlone(t *testing.T) {
+	b, log := bus.New(), newLogs()
+	p := start(t, b, log, "serve")
+	out := open(t, p, sinkInfo, "out", `{"Mode":"silent"}`)
+	edge := route(t, b, out, bus.EdgeOptions{})
+	in := open(t, p, sourceInfo, "in", `{"Raw":"malformed"}`)
+	if err := in.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	log.wait(t, "msg=result code=invalid_event instance=in number=2", "through 3")
+	if n := edge.Counts().Queued.Load(); n != 2 {
+		t.Errorf("%d events were queued, want the 2 good ones", n)
+	}
+}
+
+func TestPluginThatIgnoresItsWindow(t *testing.T) {
+	for raw, says := range map[string]string{"window": "without a result", "numbers": "where 1 was due"} {
+		b, log := bus.New(), newLogs()
+		p := start(t, b, log, "serve")
+		out := open(t, p, sinkInfo, "out", `{"Mode":"never"}`)
+		route(t, b, out, bus.EdgeOptions{QueueEvents: 100_000})
+		in := open(t, p, sourceInfo, "in", `{"Raw":"`+raw+`"}`)
+		if err := in.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		log.wait(t, says)
+	}
+}
+
+func TestStoppedProcessIsKilled(t *testing.T) {
+	p := start(t, bus.New(), newLogs(), "serve")
+	if err := syscall.Kill(p.Pid(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	select {
+	case <-p.Done():
+	default:
+		t.Error("Kill returned and the process is there")
+	}
+}
+
+func TestStopWithAStuckSink(t *testing.T) {
+	b := bus.New()
+	p := start(t, b, newLogs(), "serve")
+	i := open(t, p, sinkInfo, "out", `{"Mode":"stuck"}`)
+	route(t, b, i, bus.EdgeOptions{})
+	done := publish(t, b, core.AckAll, core.Event{Topic: "t"})
+	if err := i.Stop(context.Background()); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if r := done.wait(t); r.Err == nil {
+		t.Error("the event was accepted")
+	}
+}
+
+func TestFoldersAndSocketsArePrivateAndGo(t *testing.T) {
+	o := options(t, bus.New(), newLogs(), "serve")
+	p, err := process.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.Walk(o.RuntimeDir, func(path string, info os.FileInfo, err error) error {
+		if err == nil && path != o.RuntimeDir && info.IsDir() && info.Mode().Perm() != 0o700 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	p.Kill()
+	nothingLeft(t, o.RuntimeDir)
+}
+
+// A plugin ends with its bridge even if that is killed. The plugin holds a lock
+// that the test then waits for.
+func TestPluginEndsWithKilledBridge(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := filepath.Join(t.TempDir(), "lock")
+	bridge := exec.Command(self)
+	bridge.Env = append(os.Environ(), envRole+"=host", envLock+"="+lock, "TMPDIR="+runtimeDir(t))
+	out, err := bridge.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bridge.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "started <nil>\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	f, err := os.OpenFile(lock, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+		t.Fatal("the plugin does not hold its lock")
+	}
+	if err := bridge.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = bridge.Wait()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil { // blocks until the plugin has ended
+		t.Fatal(err)
+	}
+}
+
+func TestMTLS(t *testing.T) {
+	b := bus.New()
+	o := options(t, b, newLogs(), "serve")
+	o.MTLS = true
+	p, err := process.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	i := open(t, p, sinkInfo, "out", `{"Mode":"silent"}`)
+	route(t, b, i, bus.EdgeOptions{})
+	if r := publish(t, b, core.AckAll, core.Event{Topic: "t"}).wait(t); r.Err != nil {
+		t.Errorf("result %+v", r)
+	}
 }

@@ -31,15 +31,18 @@ type runner struct {
 	handshake       *io.PipeReader
 	handshakeWriter *io.PipeWriter
 
+	mu     sync.Mutex
+	pid    int  // 0 until it is started
+	killed bool // it must not be started any more
+
 	ended chan struct{} // closed when the process is reaped
 	exit  error         // valid once ended is closed
 }
 
-// newRunner prepares the command; spec carries the environment that go-plugin
-// wants the plugin to have.
-func newRunner(path string, args, env []string, spec *exec.Cmd, out *output) *runner {
+// newRunner prepares the command. go-plugin adds to its environment.
+func newRunner(path string, args, env []string, out *output) *runner {
 	command := exec.Command(path, args...)
-	command.Env = append(env, spec.Env...)
+	command.Env = env
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r := &runner{command: command, output: out, ended: make(chan struct{})}
 	r.handshake, r.handshakeWriter = io.Pipe()
@@ -62,9 +65,9 @@ func (r *runner) Start(context.Context) error {
 	r.command.Stdout, r.command.Stderr = childStdout, childStderr
 	r.command.ExtraFiles = []*os.File{watchRead} // descriptor 3 in the child
 	r.command.Env = append(r.command.Env, stream.EnvWatchFD+"=3")
-	if err := r.command.Start(); err != nil {
+	if err := r.startCommand(); err != nil {
 		pipes.closeAll()
-		return fmt.Errorf("start %s: %w", r.command.Path, err)
+		return err
 	}
 	var readers sync.WaitGroup
 	readers.Go(func() { r.readStdout(stdout) })
@@ -73,11 +76,27 @@ func (r *runner) Start(context.Context) error {
 	return nil
 }
 
+// errGivenUp is the answer of a runner that was killed before it started.
+var errGivenUp = errors.New("the start was given up")
+
+func (r *runner) startCommand() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.killed {
+		return errGivenUp
+	}
+	if err := r.command.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", r.command.Path, err)
+	}
+	r.pid = r.command.Process.Pid
+	return nil
+}
+
 // reap waits for the process, ends what is left of its group (which could hold
 // the output pipes open for ever), and sets ended.
 func (r *runner) reap(readers *sync.WaitGroup, files ...*os.File) {
 	r.exit = r.command.Wait()
-	_ = syscall.Kill(-r.command.Process.Pid, syscall.SIGKILL)
+	_ = syscall.Kill(-r.pid, syscall.SIGKILL)
 	readers.Wait()
 	for _, f := range files {
 		f.Close()
@@ -166,10 +185,17 @@ func (r *runner) Name() string { return r.command.Path }
 
 // ID implements runner.Runner.
 func (r *runner) ID() string {
-	if r.command.Process == nil {
-		return ""
+	if pid := r.processID(); pid > 0 {
+		return strconv.Itoa(pid)
 	}
-	return strconv.Itoa(r.command.Process.Pid)
+	return ""
+}
+
+// processID is the process's id, 0 if it was not started.
+func (r *runner) processID() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pid
 }
 
 // Wait implements runner.Runner.
@@ -183,12 +209,16 @@ func (r *runner) Wait(ctx context.Context) error {
 }
 
 // Kill implements runner.Runner: it ends the whole process group, so nothing
-// that the plugin started holds its pipes open.
+// that the plugin started holds its pipes open. A runner that was not started
+// never will be.
 func (r *runner) Kill(context.Context) error {
-	if r.command.Process == nil || r.hasEnded() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.killed = true
+	if r.pid == 0 || r.hasEnded() {
 		return nil
 	}
-	err := syscall.Kill(-r.command.Process.Pid, syscall.SIGKILL)
+	err := syscall.Kill(-r.pid, syscall.SIGKILL)
 	if errors.Is(err, syscall.ESRCH) {
 		return nil
 	}

@@ -1,0 +1,102 @@
+package peer
+
+import "sync"
+
+// queue holds encoded messages on their way to the connection. One goroutine
+// takes from it, any put.
+type queue struct {
+	maxMessages, maxBytes int
+	// wake has a token when there may be something to take; capacity 1 because
+	// one token is enough for any number of messages.
+	wake chan struct{}
+
+	mu       sync.Mutex
+	messages [][]byte
+	bytes    int
+	high     int  // longest since the last look, in messages
+	sealed   bool // the last message is in: nothing may follow a farewell
+	closed   bool
+}
+
+func newQueue(maxMessages, maxBytes int) *queue {
+	return &queue{maxMessages: maxMessages, maxBytes: maxBytes, wake: make(chan struct{}, 1)}
+}
+
+// put appends a message and reports false if there is no room. A message that
+// nobody will take any more is dropped with success. last seals the queue, and
+// such a message always has room.
+func (q *queue) put(message []byte, last bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.sealed || q.closed {
+		return true
+	}
+	full := len(q.messages) >= q.maxMessages || q.bytes+len(message) > q.maxBytes && len(q.messages) > 0
+	if full && !last {
+		return false
+	}
+	q.messages = append(q.messages, message)
+	q.bytes += len(message)
+	q.high = max(q.high, len(q.messages))
+	q.sealed = last
+	q.signal()
+	return true
+}
+
+// close lets nothing more in; what is queued can still be taken, unless it is
+// discarded.
+func (q *queue) close(discard bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	if discard {
+		q.messages, q.bytes = nil, 0
+	}
+	q.signal()
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// A batch is what one write sends: few enough bytes to be gone within the write
+// timeout on a slow line, enough messages to make the system call cheap.
+const (
+	batchMessages = 256
+	batchBytes    = 64 << 10
+)
+
+// take returns the next batch, appended to into[:0], and whether there may be
+// more later. The first message is taken whatever its size.
+func (q *queue) take(into [][]byte) (batch [][]byte, open bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	batch = into[:0]
+	size := 0
+	for _, message := range q.messages {
+		if len(batch) == batchMessages || len(batch) > 0 && size+len(message) > batchBytes {
+			break
+		}
+		batch = append(batch, message)
+		size += len(message)
+	}
+	q.bytes -= size
+	clear(q.messages[:len(batch)])
+	q.messages = q.messages[len(batch):]
+	if len(q.messages) == 0 {
+		q.messages = nil // an idle session keeps no memory of a burst
+	}
+	return batch, !q.closed || len(q.messages) > 0
+}
+
+// highWater returns the longest that the queue has been since it was last asked.
+func (q *queue) highWater() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	high := q.high
+	q.high = len(q.messages)
+	return high
+}

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/invopop/jsonschema"
+
+	"github.com/pushbridge/bridge/core/kit/settings"
+)
+
+// Route is a file of conf.d: sources, and the sinks their events go to.
+type Route struct {
+	Inbound  OneOrMore[Inbound]  `json:"inbound" jsonschema:"required" jsonschema_description:"Where events come from: one instance, or a list."`
+	Outbound OneOrMore[Outbound] `json:"outbound,omitempty" jsonschema_description:"Where they go: one instance, or a list. A hub that serves its own listeners needs none."`
+	Ack      string              `json:"ack,omitempty" jsonschema:"enum=sent,enum=queued,enum=first,enum=all" jsonschema_description:"When a publisher is answered, if it does not ask for more: sent (on its way to the bridge), queued (the bridge has it; the default), first (one sink accepted it), all (every sink answered)."`
+}
+
+// Instance is what an inbound and an outbound have in common: a configured
+// adapter, or the name of an instance that another file configures.
+type Instance struct {
+	Adapter   string         `json:"adapter,omitempty" jsonschema:"minLength=1" jsonschema_description:"Name of the adapter; bridge adapters lists them."`
+	Use       string         `json:"use,omitempty" jsonschema:"minLength=1" jsonschema_description:"Name of an instance that another file configures, in place of an adapter."`
+	Plugin    string         `json:"plugin,omitempty" jsonschema:"minLength=1" jsonschema_description:"Plugin that serves the adapter, if its name cannot be told from the adapter's."`
+	Name      string         `json:"name,omitempty" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]*$,maxLength=200" jsonschema_description:"Unique name of the instance; ROUTE.ADAPTER if it is left out."`
+	Process   string         `json:"process,omitempty" jsonschema:"minLength=1" jsonschema_description:"Instances of this file with the same process name run in one process, where one executable serves them all; then they can share an address by path."`
+	Isolation string         `json:"isolation,omitempty" jsonschema:"enum=process,enum=none" jsonschema_description:"process (default): the adapter runs in a process of its own. none: a bundled adapter runs inside the bridge."`
+	MTLS      bool           `json:"mtls,omitempty" jsonschema_description:"Encrypt the connection between bridge and plugin. It costs CPU; the default is a socket in a private folder."`
+	Env       []string       `json:"env,omitempty" jsonschema_description:"Names of environment variables that the plugin's process gets besides the usual ones."`
+	Config    map[string]any `json:"config,omitempty" jsonschema_description:"The adapter's own configuration; bridge schema ADAPTER shows it."`
+}
+
+// Inbound is a source of a route.
+type Inbound struct {
+	Instance
+}
+
+// Outbound is a sink of a route with the edge that leads to it.
+type Outbound struct {
+	Instance
+	Kinds    []string `json:"kinds,omitempty" jsonschema:"enum=message,enum=client,enum=happening" jsonschema_description:"Kinds of events that pass; message and client if it is left out."`
+	When     string   `json:"when,omitempty" jsonschema_description:"CEL expression over event; only events for which it is true pass."`
+	Set      Set      `json:"set,omitempty" jsonschema_description:"CEL expressions over event that replace its attributes on this edge."`
+	Overflow string   `json:"overflow,omitempty" jsonschema:"enum=reject,enum=block,enum=drop-oldest" jsonschema_description:"What happens when the queue is full: reject (default) refuses the new event, block lets the publisher wait, drop-oldest makes room."`
+	Queue    Queue    `json:"queue,omitempty" jsonschema_description:"Bounds of the edge's queue."`
+}
+
+// Set are the expressions of an edge.
+type Set struct {
+	Space string            `json:"space,omitempty"`
+	Topic string            `json:"topic,omitempty"`
+	Name  string            `json:"name,omitempty"`
+	Type  string            `json:"type,omitempty"`
+	Data  string            `json:"data,omitempty"`
+	Meta  map[string]string `json:"meta,omitempty"`
+}
+
+// Queue bounds what waits on an edge.
+type Queue struct {
+	Events int           `json:"events,omitempty" jsonschema:"minimum=1,maximum=1000000" jsonschema_description:"Events that may wait; 4096 if it is left out."`
+	Bytes  settings.Size `json:"bytes,omitempty" jsonschema_description:"Bytes that may wait; 64MiB if it is left out."`
+}
+
+// OneOrMore is a list that a file may write as its only entry.
+type OneOrMore[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *OneOrMore[T]) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '[' {
+		return json.Unmarshal(data, (*[]T)(l))
+	}
+	var one T
+	if err := json.Unmarshal(data, &one); err != nil {
+		return err
+	}
+	*l = OneOrMore[T]{one}
+	return nil
+}
+
+// JSONSchema implements the schema reflection.
+func (OneOrMore[T]) JSONSchema() *jsonschema.Schema {
+	reflector := jsonschema.Reflector{
+		Anonymous: true, DoNotReference: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true,
+	}
+	one := reflector.Reflect(new(T))
+	one.Version = ""
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{one, {Type: "array", Items: one}}}
+}
+
+// RouteSchema is the JSON Schema of a route file, without the adapters' own
+// configurations.
+func RouteSchema() json.RawMessage { return settings.Schema[Route]() }
+
+// name completes the names of the route's instances: those that the file leaves
+// out become ROUTE.ADAPTER, numbered from the second on.
+func (r *Route) name(route string) {
+	taken := make(map[string]bool)
+	each(r, func(i *Instance) { taken[i.Name] = true })
+	each(r, func(i *Instance) {
+		if i.Name != "" || i.Adapter == "" {
+			return
+		}
+		i.Name = route + "." + i.Adapter
+		for n := 2; taken[i.Name]; n++ {
+			i.Name = fmt.Sprintf("%s.%s-%d", route, i.Adapter, n)
+		}
+		taken[i.Name] = true
+	})
+}
+
+// each visits the route's instances in file order.
+func each(r *Route, visit func(*Instance)) {
+	for i := range r.Inbound {
+		visit(&r.Inbound[i].Instance)
+	}
+	for i := range r.Outbound {
+		visit(&r.Outbound[i].Instance)
+	}
+}
