@@ -74,9 +74,10 @@ func ParseAck(name string) (Ack, error) {
 type Receipt struct {
 	// Sink is the name of the instance that answers; the bus fills it in.
 	Sink string
-	// Event is the index of the event within its Publication; the bus fills it
-	// in.
-	Event int
+	// Event is the index of the event within its Publication, EventID its
+	// Event.ID, by which every sink knows it; the bus fills them in.
+	Event   int
+	EventID string
 	// ID is the sink's own id for the event, if it has one.
 	ID string
 	// Receivers is the number of listeners reached, [ReceiversUnknown] if the

@@ -13,8 +13,8 @@ import (
 
 // Adapter is the adapter crossbar-pusher. The zero value is ready for use.
 type Adapter struct {
-	// now is the clock, time.Now if nil.
-	now func() time.Time
+	// Now is the clock that timestamps are held against; nil means time.Now.
+	Now func() time.Time
 }
 
 // Describe implements core.Adapter.
@@ -49,7 +49,7 @@ func (a Adapter) Open(_ context.Context, name string, raw json.RawMessage, host 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	now := a.now
+	now := a.Now
 	if now == nil {
 		now = time.Now
 	}

@@ -127,6 +127,9 @@ func (x *exchange) record(code string, status int, result outcome) {
 	if result.id != 0 {
 		attributes = append(attributes, slog.Uint64("publication", result.id))
 	}
+	if result.event != "" {
+		attributes = append(attributes, slog.String("event", result.event))
+	}
 	if result.fault != nil {
 		attributes = append(attributes, slog.String("answer", result.fault.text))
 	}

@@ -37,7 +37,7 @@ func (h plainHost) Metrics() prometheus.Registerer { return h.metrics }
 // open opens an instance that does not listen.
 func open(t testing.TB, more ...string) *pusher {
 	t.Helper()
-	instance, err := Adapter{now: newClock(vectorTime).now}.Open(t.Context(), "n", settingsOf(t, more...), newPlainHost(t))
+	instance, err := Adapter{Now: newClock(vectorTime).now}.Open(t.Context(), "n", settingsOf(t, more...), newPlainHost(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func start(t testing.TB, prepare func(*coretest.Host), more ...string) *running 
 	if prepare != nil {
 		prepare(r.host.Host)
 	}
-	instance, err := Adapter{now: r.clock.now}.Open(t.Context(), "test.crossbar-pusher", settingsOf(t, more...), r.host)
+	instance, err := Adapter{Now: r.clock.now}.Open(t.Context(), "test.crossbar-pusher", settingsOf(t, more...), r.host)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 func TestRequestLog(t *testing.T) {
-	quiet := start(t, answering([]core.Receipt{{ID: "4711"}}, nil), signing)
+	quiet := start(t, answering([]core.Receipt{{ID: "4711", EventID: "the-event"}}, nil), signing)
 	quiet.post(signed(1, hello), hello).id(t, 202)
-	for _, part := range []string{"level=DEBUG", "code=ok", "status=202", "publication=4711", "topic=com.myapp.topic1", "key=foobar", "client=127.0.0.1"} {
+	for _, part := range []string{"level=DEBUG", "code=ok", "status=202", "publication=4711", "event=the-event", "topic=com.myapp.topic1", "key=foobar", "client=127.0.0.1"} {
 		if !strings.Contains(quiet.host.logged(), part) {
 			t.Errorf("the log lacks %s:\n%s", part, quiet.host.logged())
 		}

@@ -17,6 +17,7 @@ import (
 // outcome is what became of a request: an id, or a fault.
 type outcome struct {
 	id    uint64
+	event string // the event's id on the bus, where it is known
 	fault *fault
 	// again says that certainly nothing was published, and that the very same
 	// request may succeed later.
@@ -38,7 +39,7 @@ func (x *exchange) publish(m *message) outcome {
 	if err != nil {
 		return x.failed(receipts, err)
 	}
-	return outcome{id: publicationID(receipts)}
+	return outcome{id: publicationID(receipts), event: eventID(receipts)}
 }
 
 // mayPublish asks, in this order, whether the topic is reserved, whether it is
@@ -130,6 +131,14 @@ func publicationID(receipts []core.Receipt) uint64 {
 	var random [8]byte
 	rand.Read(random[:]) // it never fails
 	return binary.NativeEndian.Uint64(random[:])%maxID + 1
+}
+
+// eventID is the id by which the sinks know the event; it is in every receipt.
+func eventID(receipts []core.Receipt) string {
+	if len(receipts) == 0 {
+		return ""
+	}
+	return receipts[0].EventID
 }
 
 // failed is the outcome of a publication that was not acknowledged.

@@ -48,39 +48,6 @@ func (b *Bus) SetTable(table *Table) {
 	old.retire()
 }
 
-// Publication is what a source hands over: its events as frames. The slice is
-// the caller's again when Publish returns.
-type Publication struct {
-	Frames []frame.Frame
-	Ack    core.Ack
-	NeedID bool
-	// Arrived is when the publication reached the bridge; zero means now.
-	Arrived time.Time
-}
-
-// Publish offers a publication of the named source to the edges of its routes.
-// It never waits: reply gets the result once, before Publish returns or later
-// from another goroutine. Publications of one source keep the order of the calls.
-func (b *Bus) Publish(source string, p Publication, reply Reply) {
-	table := b.enter()
-	defer table.leave()
-	lines := table.sources[source]
-	if lines == nil {
-		reply.send(Result{})
-		return
-	}
-	if err := b.stamp(source, p); err != nil {
-		reply.send(Result{Err: core.AsRefusal(err)})
-		return
-	}
-	ack := max(p.Ack, lines.ack)
-	if ack >= core.AckFirst || p.NeedID {
-		lines.publishTracked(p, ack, reply)
-		return
-	}
-	lines.publish(p, reply)
-}
-
 // enter returns the current table with this publication counted in.
 func (b *Bus) enter() *Table {
 	for {
@@ -90,21 +57,26 @@ func (b *Bus) enter() *Table {
 	}
 }
 
-// stamp gives each frame its id, source, hop and time, in place. If one cannot
-// be published, none is.
-func (b *Bus) stamp(source string, p Publication) error {
-	now, frames := p.Arrived, p.Frames
-	if now.IsZero() {
-		now = time.Now()
-	}
-	for i := range frames {
-		stamped, err := frames[i].Stamp(b.ids.next(now), source, now)
-		if err != nil {
-			return err
+// stamp gives the events of publications their ids, source, hop and time, in
+// place. A publication with an event that cannot be published is refused.
+func (b *Bus) stamp(source string, batch []Publication, arrived time.Time) {
+	events, bytes := 0, 0
+	for i := range batch {
+		for _, f := range batch[i].Frames {
+			events, bytes = events+1, bytes+f.Len()
 		}
-		frames[i] = stamped
 	}
-	return nil
+	stamper := frame.NewStamper(source, arrived, events, bytes, b.ids.reserve(arrived, events).next)
+	for i := range batch {
+		p := &batch[i]
+		for n := 0; n < len(p.Frames) && p.Refusal == nil; n++ {
+			stamped, err := stamper.Stamp(p.Frames[n])
+			if err != nil {
+				p.Refusal = core.AsRefusal(err)
+			}
+			p.Frames[n] = stamped
+		}
+	}
 }
 
 // Call asks the sinks of the named source's routes that answer call.Op, at the

@@ -65,13 +65,15 @@ func (s *sink) next(t *testing.T) bus.Delivery {
 // world is a bus with edges from the source "in".
 type world struct {
 	*bus.Bus
+	source  *bus.Publisher
 	t       *testing.T
 	edges   []*bus.Edge
 	results chan bus.Result
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{Bus: bus.New(), t: t, results: make(chan bus.Result, 100_000)}
+	b := bus.New()
+	w := &world{Bus: b, source: b.Publisher("in"), t: t, results: make(chan bus.Result, 100_000)}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -82,7 +84,11 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) PublicationDone(_ uint64, result bus.Result) { w.results <- result }
+func (w *world) PublicationsDone(_ uint64, count int, result bus.Result) {
+	for range count {
+		w.results <- result
+	}
+}
 
 func (w *world) edge(name string, s bus.Sink, info core.Info, options bus.EdgeOptions) *bus.Edge {
 	target := w.Target(name)
@@ -108,7 +114,7 @@ func (w *world) publish(ack core.Ack, needID bool, events ...core.Event) {
 		}
 		frames[i] = f
 	}
-	w.Publish("in", bus.Publication{Frames: frames, Ack: ack, NeedID: needID}, bus.Reply{To: w})
+	w.source.Publish([]bus.Publication{{Frames: frames, Ack: ack, NeedID: needID}}, time.Now(), 1, w)
 }
 
 func (w *world) result() bus.Result {
@@ -402,6 +408,10 @@ func TestKindsAndMapper(t *testing.T) {
 	}
 	w.publish(core.AckRoute, false, core.Event{Topic: "fail"})
 	r := w.result()
+	if len(r.Receipts) != 1 || r.Receipts[0].EventID == "" {
+		t.Fatalf("result %+v", r)
+	}
+	r.Receipts[0].EventID = ""
 	if want := []core.Receipt{{Sink: "mapped", Err: errMapper}}; r.Err != nil || cmp.Diff(want, r.Receipts) != "" {
 		t.Errorf("result %+v", r)
 	}
@@ -559,6 +569,12 @@ func TestTableSwapUnderLoad(t *testing.T) {
 }
 
 func BenchmarkPublish(b *testing.B) {
+	for _, size := range []int{1, 256} {
+		b.Run(fmt.Sprintf("%d at a time", size), func(b *testing.B) { benchmarkPublish(b, size) })
+	}
+}
+
+func benchmarkPublish(b *testing.B, size int) {
 	s := &discard{}
 	w := bus.New()
 	w.Target("a").Run(core.Info{}, s)
@@ -570,17 +586,23 @@ func BenchmarkPublish(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
-	frames := make([]frame.Frame, 1)
+	source, now := w.Publisher("in"), time.Now()
+	batch := make([]bus.Publication, size)
+	for i := range batch {
+		batch[i].Frames = make([]frame.Frame, 1)
+	}
 	for b.Loop() {
-		frames[0] = f
-		w.Publish("in", bus.Publication{Frames: frames}, bus.Reply{To: s})
+		for i := range batch {
+			batch[i].Frames[0] = f
+		}
+		source.Publish(batch, now, 1, s)
 	}
 }
 
 // discard accepts everything.
 type discard struct{}
 
-func (*discard) PublicationDone(uint64, bus.Result) {}
+func (*discard) PublicationsDone(uint64, int, bus.Result) {}
 func (*discard) Deliver(_ context.Context, batch []bus.Delivery) error {
 	for _, d := range batch {
 		d.Answer(core.Accepted())

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -64,6 +65,9 @@ type Edge struct {
 	target  *Target
 	kinds   [core.KindHappening + 1]bool
 	counts  EdgeCounts
+	// unanswered counts deliveries from their admission to their answer.
+	unanswered atomic.Int64
+	answered   chan struct{} // capacity 1: told when unanswered falls to zero
 
 	mu      sync.Mutex
 	queue   queue
@@ -103,11 +107,12 @@ func NewEdge(target *Target, options EdgeOptions) *Edge {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Edge{
-		options: options,
-		target:  target,
-		wake:    make(chan struct{}, 1),
-		cancel:  cancel,
-		stopped: make(chan struct{}),
+		options:  options,
+		target:   target,
+		wake:     make(chan struct{}, 1),
+		answered: make(chan struct{}, 1),
+		cancel:   cancel,
+		stopped:  make(chan struct{}),
 	}
 	for _, kind := range options.Kinds {
 		e.kinds[kind] = true
@@ -129,9 +134,10 @@ func (e *Edge) Queued() int {
 	return e.queue.len()
 }
 
-// Close delivers what is queued until ctx ends, refuses the rest, and ends the
-// edge's goroutine. No publication may reach the edge any more: the caller has
-// taken it out of the table.
+// Close delivers what is queued and waits until all of it is answered, until ctx
+// ends; then it refuses what is still queued. It ends the edge's goroutine. No
+// publication may reach the edge any more: the caller has taken it out of the
+// table.
 func (e *Edge) Close(ctx context.Context) {
 	e.mu.Lock()
 	e.closed = true
@@ -145,47 +151,88 @@ func (e *Edge) Close(ctx context.Context) {
 	}
 	e.cancel() // frees the context in either case
 	e.refuseQueued(e.stoppedRefusal())
+	for e.unanswered.Load() > 0 {
+		select {
+		case <-e.answered:
+		case <-ctx.Done():
+			return // the sink still owes the answers
+		}
+	}
 }
 
-// offer admits all of a publication's items on this edge, or refuses them all, or
-// neither: then the edge blocks. A blocked share is taken over if there is a pub,
-// which hears of its admission; without one it stays the caller's.
-func (e *Edge) offer(items []Delivery, bytes int, pub *pending, share int) (admitted bool, refusal *core.Refusal) {
-	if refusal := e.target.refused(); refusal != nil {
-		return false, e.refuse(len(items), refusal)
+// answeredOne books that a delivery has its answer.
+func (e *Edge) answeredOne() {
+	if e.unanswered.Add(-1) > 0 {
+		return
 	}
-	admitted, dropped, refusal := e.enqueue(items, bytes, pub, share)
-	if refusal != nil {
-		return false, e.refuse(len(items), refusal)
+	select {
+	case e.answered <- struct{}{}:
+	default:
 	}
-	if len(dropped) > 0 {
-		answerAll(dropped, core.Refuse(core.CodeDropped, "pushed out of the queue to %q by newer events", e.target.name))
-	}
-	return admitted, nil
 }
 
-func (e *Edge) enqueue(items []Delivery, bytes int, pub *pending, share int) (admitted bool, dropped []Delivery, refusal *core.Refusal) {
+// offer offers one share of a publication: all of it is admitted, or refused, or
+// waits for room; pub hears which.
+func (e *Edge) offer(items []Delivery, pub *pending, share int) {
+	var dropped []Delivery
+	verdict, refusal := admitted, e.target.refused()
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return false, nil, e.stoppedRefusal()
+	if refusal == nil {
+		verdict, refusal = e.tryAdmit(items, &dropped)
 	}
+	if refusal == nil && verdict == mustWait {
+		e.block(items, pub, share)
+	}
+	e.mu.Unlock()
+	e.answerDropped(dropped)
+	switch {
+	case refusal != nil:
+		pub.refused(share, refusal, e.refusals(items, refusal))
+	case verdict == admitted:
+		pub.admitted(share)
+	}
+}
+
+// verdict is what an edge says to a share that it does not refuse.
+type verdict bool
+
+const (
+	admitted verdict = true
+	mustWait verdict = false // OverflowBlock, and there is no room
+)
+
+// tryAdmit puts all items into the queue, or none. What is pushed out for them is
+// added to dropped. The lock is held.
+func (e *Edge) tryAdmit(items []Delivery, dropped *[]Delivery) (verdict, *core.Refusal) {
+	if e.closed {
+		return admitted, e.stoppedRefusal()
+	}
+	bytes := sizeOf(items)
 	if len(e.blocked) > 0 || !e.fits(len(items), bytes) {
 		switch e.options.Overflow {
 		case OverflowBlock:
-			if pub != nil {
-				e.blocked = append(e.blocked, blockedShare{items: slices.Clone(items), pub: pub, share: share})
-			}
-			return false, nil, nil
+			return mustWait, nil
 		case OverflowDropOldest:
-			dropped = e.makeRoom(len(items), bytes)
+			e.makeRoom(len(items), bytes, dropped)
 		default:
-			return false, nil, core.RefuseRetry(core.CodeQueueFull, time.Second,
+			return admitted, core.RefuseRetry(core.CodeQueueFull, time.Second,
 				"the queue from route %q to %q is full", e.options.Route, e.target.name)
 		}
 	}
-	e.admit(items)
-	return true, dropped, nil
+	e.admit(items, bytes)
+	return admitted, nil
+}
+
+// block keeps items until there is room; pub hears of their admission. The lock
+// is held.
+func (e *Edge) block(items []Delivery, pub *pending, share int) {
+	e.blocked = append(e.blocked, blockedShare{items: slices.Clone(items), pub: pub, share: share})
+}
+
+func (e *Edge) answerDropped(dropped []Delivery) {
+	if len(dropped) > 0 {
+		answerAll(dropped, core.Refuse(core.CodeDropped, "pushed out of the queue to %q by newer events", e.target.name))
+	}
 }
 
 // fits reports whether the queue has room. An empty queue takes any publication,
@@ -195,25 +242,21 @@ func (e *Edge) fits(events, bytes int) bool {
 		e.queue.len()+events <= e.options.QueueEvents && e.queue.bytes+bytes <= e.options.QueueBytes
 }
 
-func (e *Edge) admit(items []Delivery) {
+func (e *Edge) admit(items []Delivery, bytes int) {
 	e.counts.Queued.Add(uint64(len(items)))
-	e.queue.push(items)
+	e.unanswered.Add(int64(len(items)))
+	e.queue.push(items, bytes)
 	e.signal()
 }
 
-func (e *Edge) refuse(events int, refusal *core.Refusal) *core.Refusal {
-	e.counts.Refused.Add(uint64(events))
-	return refusal
-}
-
-// makeRoom takes out the oldest events until the new ones fit. The caller
-// answers them once the lock is free.
-func (e *Edge) makeRoom(events, bytes int) (dropped []Delivery) {
+// makeRoom takes out the oldest events until the new ones fit, and adds them to
+// dropped. The caller answers them once the lock is free.
+func (e *Edge) makeRoom(events, bytes int, dropped *[]Delivery) {
+	before := len(*dropped)
 	for !e.fits(events, bytes) {
-		dropped = append(dropped, e.queue.pop())
+		*dropped = e.queue.take(*dropped, len(*dropped)+1, 0)
 	}
-	e.counts.Dropped.Add(uint64(len(dropped)))
-	return dropped
+	e.counts.Dropped.Add(uint64(len(*dropped) - before))
 }
 
 func (e *Edge) stoppedRefusal() *core.Refusal {
@@ -262,15 +305,7 @@ func (e *Edge) isClosed() bool {
 // blocked shares follow into the queue.
 func (e *Edge) take(batch []Delivery) []Delivery {
 	e.mu.Lock()
-	bytes := 0
-	for e.queue.len() > 0 && len(batch) < BatchEvents {
-		size := e.queue.first().Frame.Len()
-		if len(batch) > 0 && bytes+size > BatchBytes {
-			break
-		}
-		bytes += size
-		batch = append(batch, e.queue.pop())
-	}
+	batch = e.queue.take(batch, BatchEvents, BatchBytes)
 	admitted := e.unblock()
 	e.mu.Unlock()
 	for _, b := range admitted {
@@ -284,14 +319,11 @@ func (e *Edge) unblock() []blockedShare {
 	n := 0
 	for n < len(e.blocked) {
 		b := e.blocked[n]
-		bytes := 0
-		for i := range b.items {
-			bytes += b.items[i].Frame.Len()
-		}
+		bytes := sizeOf(b.items)
 		if !e.fits(len(b.items), bytes) {
 			break
 		}
-		e.admit(b.items)
+		e.admit(b.items, bytes)
 		n++
 	}
 	admitted := e.blocked[:n:n]
@@ -329,15 +361,13 @@ func (e *Edge) deliver(ctx context.Context, batch []Delivery) {
 // refuseQueued answers everything that waits.
 func (e *Edge) refuseQueued(refusal *core.Refusal) {
 	e.mu.Lock()
-	var rest []Delivery
-	for e.queue.len() > 0 {
-		rest = append(rest, e.queue.pop())
-	}
+	rest := e.queue.take(nil, e.queue.len(), math.MaxInt)
 	blocked := e.blocked
 	e.blocked = nil
 	e.mu.Unlock()
 	answerAll(rest, refusal)
 	for _, b := range blocked {
+		e.unanswered.Add(int64(len(b.items)))
 		answerAll(b.items, refusal)
 		b.pub.admitted(b.share)
 	}

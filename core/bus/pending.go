@@ -15,23 +15,6 @@ type Result struct {
 	Err *core.Refusal
 }
 
-// Reply is where the result of a publication goes. It is a value rather than a
-// function so that a publication costs no closure.
-type Reply struct {
-	To Replier
-	// Number is handed back with the result.
-	Number uint64
-}
-
-// Replier takes results.
-type Replier interface {
-	// PublicationDone is called once for each publication, from any goroutine.
-	// It must not block.
-	PublicationDone(number uint64, result Result)
-}
-
-func (r Reply) send(result Result) { r.To.PublicationDone(r.Number, result) }
-
 // pending collects the answers of one publication that waits for them. Its
 // deliveries point to it.
 type pending struct {
@@ -98,10 +81,12 @@ func (p *pending) refused(shareIndex int, refusal *core.Refusal, receipts []core
 	p.finish()
 }
 
-// offered books that every edge has been offered its share.
-func (p *pending) offered() {
+// offered books that every edge has been offered its share, and receipts that
+// are known already.
+func (p *pending) offered(receipts []core.Receipt) {
 	p.mu.Lock()
 	p.offering = false
+	p.receipts = append(p.receipts, receipts...)
 	p.finish()
 }
 

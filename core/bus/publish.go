@@ -26,84 +26,24 @@ func (d Delivery) Answer(receipt core.Receipt) {
 	}
 	if d.pub != nil {
 		receipt.Sink = d.edge.target.name
-		receipt.Event = int(d.event)
+		receipt.Event, receipt.EventID = int(d.event), d.Frame.ID()
 		d.pub.answer(int(d.share), receipt)
 	}
+	d.edge.answeredOne()
 }
 
 // inlineItems is how many items of a publication an edge is offered without an
 // allocation.
 const inlineItems = 4
 
-// publish offers the publication to every edge. Nobody waits for more than
-// admission, so deliveries need no way back; only if an edge makes the publisher
-// wait is there something to keep track of.
-func (l *lines) publish(p Publication, reply Reply) {
-	var room [inlineItems]Delivery
-	var result Result
-	var blocked *pending
-	refused, offered := 0, 0
-	for _, edge := range l.edges {
-		items, bytes, failed := edge.prepare(room[:0], p.Frames, nil, 0)
-		if len(items) == 0 && len(failed) == 0 {
-			continue
-		}
-		offered++
-		var refusal *core.Refusal
-		if len(failed) > 0 {
-			result.Receipts = append(result.Receipts, failed...)
-			refusal = failed[0].Err
-		}
-		if len(items) > 0 {
-			blocked, refusal = edge.offerUntracked(items, bytes, blocked, reply)
-			if refusal != nil {
-				result.Receipts = append(result.Receipts, refusals(items, refusal)...)
-			}
-		}
-		if refusal != nil {
-			refused++
-		}
-	}
-	if offered > 0 && refused == offered {
-		result.Err = result.Receipts[0].Err
-	}
-	if blocked == nil {
-		reply.send(result)
-		return
-	}
-	blocked.receipts = result.Receipts
-	blocked.offered()
-}
-
-// offerUntracked offers items that nobody waits for. If the edge makes the
-// publisher wait, blocked, made at need, waits for the admission.
-func (e *Edge) offerUntracked(items []Delivery, bytes int, blocked *pending, reply Reply) (*pending, *core.Refusal) {
-	taken, refusal := e.offer(items, bytes, nil, 0)
-	if taken || refusal != nil {
-		return blocked, refusal
-	}
-	if blocked == nil {
-		blocked = &pending{ack: core.AckQueued, reply: reply, offering: true}
-	}
-	share := blocked.addShare(share{waiting: true}, nil)
-	taken, refusal = e.offer(items, bytes, blocked, share)
-	switch {
-	case refusal != nil:
-		blocked.refused(share, refusal, nil)
-	case taken:
-		blocked.admitted(share)
-	}
-	return blocked, refusal
-}
-
 // publishTracked offers the publication to every edge and lets a [pending] wait
 // for what its ack needs.
-func (l *lines) publishTracked(p Publication, ack core.Ack, reply Reply) {
+func (l *lines) publishTracked(p *Publication, reply Reply) {
 	var room [inlineItems]Delivery
-	pub := &pending{ack: ack, reply: reply, offering: true}
+	pub := &pending{ack: max(p.Ack, l.ack), reply: reply, offering: true}
 	needIssuer := p.NeedID
 	for _, edge := range l.edges {
-		items, bytes, failed := edge.prepare(room[:0], p.Frames, pub, len(pub.shares))
+		items, failed := edge.prepare(room[:0], p.Frames, pub, len(pub.shares))
 		if len(items) == 0 && len(failed) == 0 {
 			continue
 		}
@@ -112,24 +52,17 @@ func (l *lines) publishTracked(p Publication, ack core.Ack, reply Reply) {
 			s.issuer, needIssuer = true, false
 		}
 		index := pub.addShare(s, failed)
-		if len(items) == 0 {
-			continue
-		}
-		taken, refusal := edge.offer(items, bytes, pub, index)
-		switch {
-		case refusal != nil:
-			pub.refused(index, refusal, refusals(items, refusal))
-		case taken:
-			pub.admitted(index)
+		if len(items) > 0 {
+			edge.offer(items, pub, index)
 		}
 	}
-	pub.offered()
+	pub.offered(nil)
 }
 
 // prepare runs the publication's events through the edge's kinds and mapper. It
-// appends what is to be delivered to items and returns it with its size, and
-// receipts for events on which the mapper failed.
-func (e *Edge) prepare(items []Delivery, frames []frame.Frame, pub *pending, share int) (_ []Delivery, bytes int, failed []core.Receipt) {
+// appends what is to be delivered to items and returns it, and receipts for
+// events on which the mapper failed.
+func (e *Edge) prepare(items []Delivery, frames []frame.Frame, pub *pending, share int) (_ []Delivery, failed []core.Receipt) {
 	for i, f := range frames {
 		if !e.kinds[f.Kind()] {
 			continue
@@ -138,7 +71,7 @@ func (e *Edge) prepare(items []Delivery, frames []frame.Frame, pub *pending, sha
 			mapped, keep, err := e.options.Mapper.Map(f)
 			if err != nil {
 				e.counts.Refused.Add(1)
-				failed = append(failed, core.Receipt{Sink: e.target.name, Event: i, Err: core.AsRefusal(err)})
+				failed = append(failed, core.Receipt{Sink: e.target.name, Event: i, EventID: f.ID(), Err: core.AsRefusal(err)})
 				continue
 			}
 			if !keep {
@@ -147,16 +80,25 @@ func (e *Edge) prepare(items []Delivery, frames []frame.Frame, pub *pending, sha
 			f = mapped
 		}
 		items = append(items, Delivery{Frame: f, edge: e, pub: pub, share: int32(share), event: int32(i)})
-		bytes += f.Len()
 	}
-	return items, bytes, failed
+	return items, failed
 }
 
-// refusals are the receipts of items that an edge did not admit.
-func refusals(items []Delivery, refusal *core.Refusal) []core.Receipt {
+// refusals books and returns the receipts of items that the edge does not take.
+func (e *Edge) refusals(items []Delivery, refusal *core.Refusal) []core.Receipt {
+	e.counts.Refused.Add(uint64(len(items)))
 	receipts := make([]core.Receipt, len(items))
 	for i, item := range items {
-		receipts[i] = core.Receipt{Sink: item.edge.target.name, Event: int(item.event), Err: refusal}
+		receipts[i] = core.Receipt{Sink: e.target.name, Event: int(item.event), EventID: item.Frame.ID(), Err: refusal}
 	}
 	return receipts
+}
+
+// sizeOf is the encoded size of items in bytes.
+func sizeOf(items []Delivery) int {
+	bytes := 0
+	for i := range items {
+		bytes += items[i].Frame.Len()
+	}
+	return bytes
 }

@@ -153,8 +153,8 @@ func (s *captureSink) Answer(context.Context, core.Call) core.Answer { return co
 // results takes the results of publications.
 type results chan bus.Result
 
-// PublicationDone implements bus.Replier.
-func (r results) PublicationDone(_ uint64, result bus.Result) { r <- result }
+// PublicationsDone implements bus.Replier.
+func (r results) PublicationsDone(_ uint64, _ int, result bus.Result) { r <- result }
 
 // publish delivers one event and returns the sink's receipt.
 func (p *place) publish(ctx context.Context, event core.Event) (*core.Receipt, error) {
@@ -163,7 +163,7 @@ func (p *place) publish(ctx context.Context, event core.Event) (*core.Receipt, e
 		return nil, err
 	}
 	done := make(results, 1)
-	p.bus.Publish(publisherName, bus.Publication{Frames: []frame.Frame{f}, Ack: core.AckAll}, bus.Reply{To: done})
+	p.bus.Publisher(publisherName).Publish([]bus.Publication{{Frames: []frame.Frame{f}, Ack: core.AckAll}}, time.Now(), 1, done)
 	select {
 	case result := <-done:
 		var receipt *core.Receipt
@@ -188,7 +188,7 @@ func (p *place) flood(event core.Event, n int) results {
 			done <- bus.Result{Err: core.AsRefusal(err)}
 			continue
 		}
-		p.bus.Publish(publisherName, bus.Publication{Frames: []frame.Frame{f}, Ack: core.AckAll}, bus.Reply{To: done})
+		p.bus.Publisher(publisherName).Publish([]bus.Publication{{Frames: []frame.Frame{f}, Ack: core.AckAll}}, time.Now(), 1, done)
 	}
 	return done
 }

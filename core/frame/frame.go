@@ -11,7 +11,6 @@ package frame
 
 import (
 	"fmt"
-	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -43,7 +42,8 @@ type Frame struct {
 	bytes []byte
 	kind  core.Kind
 	hops  uint8
-	timed bool // the event has a time
+	timed bool   // the event has a time
+	id    uint32 // where the id stands; 0 if it has none
 }
 
 // Bytes is the encoded event. The caller must not change it.
@@ -54,6 +54,17 @@ func (f Frame) Len() int { return len(f.bytes) }
 
 // Kind is the event's kind.
 func (f Frame) Kind() core.Kind { return f.kind }
+
+// ID is the event's id, "" before it was stamped.
+func (f Frame) ID() string {
+	if f.id == 0 {
+		return ""
+	}
+	return string(f.bytes[f.id : f.id+idBytes])
+}
+
+// idBytes is the length of an id in text form.
+const idBytes = 36
 
 // Decode returns the event. Its Data shares the frame's bytes.
 func (f Frame) Decode() core.Event { return Decode(f.bytes, string(f.bytes)) }
@@ -72,38 +83,17 @@ func Parse(encoded []byte) (Frame, error) {
 	if len(encoded) > core.MaxEventBytes {
 		return f, core.Refuse(core.CodeTooLarge, "event of %d bytes: the limit is %d", len(encoded), core.MaxEventBytes)
 	}
-	w := walker{frame: &f}
+	w := walker{frame: &f, size: len(encoded)}
 	if err := w.walk(encoded); err != nil {
 		return Frame{}, err
 	}
 	return f, nil
 }
 
-// Stamp returns the frame as the bus passes it on: with its id in text form, the name of the
-// instance that emitted it, one hop more, and a time if it had none. It copies
-// the event once, so the result pins no batch. The error is a [*core.Refusal]
-// with [core.CodeTooManyHops].
-func (f Frame) Stamp(id [36]byte, source string, now time.Time) (Frame, error) {
-	if f.hops >= core.MaxHops {
-		return Frame{}, core.Refuse(core.CodeTooManyHops, "event was published by %d bridges already: the routes form a loop", f.hops)
-	}
-	const fixed = 2 + 2 + 3 + 9 // tags, two lengths of at most two bytes, hops, time
-	b := make([]byte, 0, len(f.bytes)+len(id)+len(source)+fixed)
-	b = append(b, f.bytes...)
-	b = protowire.AppendTag(b, fieldID, protowire.BytesType)
-	b = protowire.AppendBytes(b, id[:])
-	b = appendString(b, fieldSource, source)
-	b = appendVarint(b, fieldHops, uint64(f.hops)+1)
-	if !f.timed {
-		b = protowire.AppendTag(b, fieldTime, protowire.Fixed64Type)
-		b = protowire.AppendFixed64(b, uint64(now.UnixNano()))
-	}
-	return Frame{bytes: b, kind: f.kind, hops: f.hops + 1, timed: true}, nil
-}
-
 // walker checks one event's fields.
 type walker struct {
 	frame *Frame
+	size  int // of the whole event
 	metas int
 }
 
@@ -123,6 +113,9 @@ func (w *walker) walk(b []byte) error {
 			value, size := protowire.ConsumeBytes(b)
 			if n = size; n >= 0 {
 				err = w.bytesField(number, value)
+				if number == fieldID && len(value) == idBytes {
+					w.frame.id = uint32(w.size - len(b) + size - idBytes)
+				}
 			}
 		case protowire.VarintType:
 			value, size := protowire.ConsumeVarint(b)

@@ -13,12 +13,12 @@ type Window[T any] struct {
 	maxItems, maxBytes int
 
 	mu     sync.Mutex
-	ring   []slot[T]
-	head   int    // position of item base+1 in the ring
-	count  int    // items in the ring, answered or not
-	base   uint64 // every item up to this number is answered
-	open   int    // items not answered
-	bytes  int    // of the items not answered
+	ring   []slot[T] // its length is a power of two
+	head   int       // position of item base+1 in the ring
+	count  int       // items in the ring, answered or not
+	base   uint64    // every item up to this number is answered
+	open   int       // items not answered
+	bytes  int       // of the items not answered
 	closed bool
 	freed  chan struct{} // closed and dropped when room was made; nil if nobody waits
 }
@@ -55,7 +55,7 @@ func (w *Window[T]) Add(ctx context.Context, items []T, size func(T) int, then f
 		if w.count == len(w.ring) {
 			w.grow()
 		}
-		w.ring[(w.head+w.count)%len(w.ring)] = slot[T]{item: item, size: size(item)}
+		*w.slot(w.count) = slot[T]{item: item, size: size(item)}
 		w.count++
 	}
 	w.open += len(items)
@@ -108,10 +108,13 @@ func (w *Window[T]) AnswerThrough(number uint64, items []T) ([]T, bool) {
 	if number > w.base+uint64(w.count) {
 		return items, false
 	}
-	for n := w.base + 1; n <= number; n++ {
-		if item, ok := w.answer(n); ok {
-			items = append(items, item)
+	for w.base < number {
+		if s := w.slot(0); !s.answered {
+			items = append(items, s.item)
+			w.open--
+			w.bytes -= s.size
 		}
+		w.forgetFirst()
 	}
 	w.trim()
 	w.release()
@@ -144,8 +147,17 @@ func (w *Window[T]) Close() []T {
 	return items
 }
 
-func (w *Window[T]) at(number uint64) *slot[T] {
-	return &w.ring[(w.head+int(number-w.base-1))%len(w.ring)]
+func (w *Window[T]) at(number uint64) *slot[T] { return w.slot(int(number - w.base - 1)) }
+
+// slot is the nth from the head.
+func (w *Window[T]) slot(n int) *slot[T] { return &w.ring[(w.head+n)&(len(w.ring)-1)] }
+
+// forgetFirst moves the head and the base over the first slot.
+func (w *Window[T]) forgetFirst() {
+	*w.slot(0) = slot[T]{}
+	w.head = (w.head + 1) & (len(w.ring) - 1)
+	w.count--
+	w.base++
 }
 
 func (w *Window[T]) answer(number uint64) (item T, ok bool) {
@@ -165,10 +177,8 @@ func (w *Window[T]) answer(number uint64) (item T, ok bool) {
 
 // trim moves base over the answered items at the front.
 func (w *Window[T]) trim() {
-	for w.count > 0 && w.ring[w.head].answered {
-		w.head = (w.head + 1) % len(w.ring)
-		w.count--
-		w.base++
+	for w.count > 0 && w.slot(0).answered {
+		w.forgetFirst()
 	}
 }
 
@@ -181,8 +191,8 @@ func (w *Window[T]) release() {
 
 func (w *Window[T]) grow() {
 	ring := make([]slot[T], max(2*len(w.ring), 64))
-	for i := range w.count {
-		ring[i] = w.ring[(w.head+i)%len(w.ring)]
+	for n := range w.count {
+		ring[n] = *w.slot(n)
 	}
 	w.ring, w.head = ring, 0
 }

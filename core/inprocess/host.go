@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,16 +16,17 @@ import (
 
 // host is core.Host for one instance in this process.
 type host struct {
-	name    string
-	bus     *bus.Bus
-	shared  *core.SharedObjects
-	log     *slog.Logger
-	metrics *prometheus.Registry
+	name      string
+	bus       *bus.Bus
+	publisher *bus.Publisher
+	shared    *core.SharedObjects
+	log       *slog.Logger
+	metrics   *prometheus.Registry
 }
 
 func newHost(name string, p *Process) *host {
 	return &host{
-		name: name, bus: p.bus, shared: p.shared,
+		name: name, bus: p.bus, publisher: p.bus.Publisher(name), shared: p.shared,
 		log:     p.log.With("instance", name),
 		metrics: prometheus.NewRegistry(),
 	}
@@ -48,7 +50,7 @@ func (h *host) Publish(ctx context.Context, p core.Publication) ([]core.Receipt,
 		}
 	}
 	waiting := make(waiter, 1)
-	h.bus.Publish(h.name, publication, bus.Reply{To: waiting})
+	h.publisher.Publish([]bus.Publication{publication}, time.Now(), 1, waiting)
 	select {
 	case result := <-waiting:
 		if result.Err != nil {
@@ -64,8 +66,8 @@ func (h *host) Publish(ctx context.Context, p core.Publication) ([]core.Receipt,
 // publisher has given up waiting.
 type waiter chan bus.Result
 
-// PublicationDone implements bus.Replier.
-func (w waiter) PublicationDone(_ uint64, result bus.Result) { w <- result }
+// PublicationsDone implements bus.Replier.
+func (w waiter) PublicationsDone(_ uint64, _ int, result bus.Result) { w <- result }
 
 // Call implements core.Host.
 func (h *host) Call(ctx context.Context, call core.Call) ([]core.Answer, error) {

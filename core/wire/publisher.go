@@ -128,8 +128,8 @@ func (p *publisher) read(ctx context.Context, rpc grpc.ClientStream, ready chan<
 	defer p.abandon()
 	first := true
 	var answered []sent
+	var message stream.Message // results keep no part of it
 	for {
-		var message stream.Message
 		err := rpc.RecvMsg(&message)
 		if err == nil {
 			answered, err = p.take(message.Bytes, answered[:0])

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strconv"
 
 	"github.com/hashicorp/go-hclog"
@@ -27,7 +26,7 @@ import (
 // standard error reaches the bridge's log as well, as warnings.
 func Serve(adapters ...core.Adapter) {
 	exitWithBridge()
-	relaxCollector()
+	stream.RelaxCollector()
 	log := newLogger(os.Stderr) // before go-plugin puts pipes of its own in its place
 	server, err := newServer(adapters, os.Getenv(stream.EnvHostSocket), log)
 	if err != nil {
@@ -68,17 +67,6 @@ func exitWithBridge() {
 
 // exitBridgeGone is the exit status of a plugin whose bridge died.
 const exitBridgeGone = 3
-
-// relaxCollector lets the heap of a small process grow before it is collected:
-// with the runtime's default a flood of events through a heap of a few megabytes
-// means hundreds of collections a second. Whoever sets GOGC has decided already.
-func relaxCollector() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectorPercent)
-	}
-}
-
-const collectorPercent = 400
 
 // newLogger writes records as JSON lines, which the bridge takes apart again.
 // The bridge filters by level; here everything from debug up may pass if it asks

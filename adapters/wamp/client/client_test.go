@@ -22,12 +22,16 @@ import (
 	"github.com/gammazero/nexus/v3/wamp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+	"golang.org/x/time/rate"
 
+	ownauth "github.com/pushbridge/bridge/adapters/wamp/auth"
 	"github.com/pushbridge/bridge/adapters/wamp/client"
 	"github.com/pushbridge/bridge/adapters/wamp/codec"
 	. "github.com/pushbridge/bridge/adapters/wamp/internal/wamptest"
 	"github.com/pushbridge/bridge/adapters/wamp/metrics"
 	"github.com/pushbridge/bridge/adapters/wamp/peer"
+	"github.com/pushbridge/bridge/adapters/wamp/permission"
+	own "github.com/pushbridge/bridge/adapters/wamp/router"
 	"github.com/pushbridge/bridge/adapters/wamp/session"
 	"github.com/pushbridge/bridge/core/coretest"
 )
@@ -67,6 +71,8 @@ type outside struct {
 	done   chan struct{}
 }
 
+// startOutside starts a router that is stopped when its clients are: closing it
+// under them is more than it is safe for.
 func startOutside(t testing.TB, listen string) *outside {
 	t.Helper()
 	r, err := router.NewRouter(&router.Config{RealmConfigs: []*router.RealmConfig{{
@@ -82,11 +88,14 @@ func startOutside(t testing.TB, listen string) *outside {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &outside{router: r, server: &http.Server{Handler: router.NewWebsocketServer(r)}, done: make(chan struct{})}
+	transport := router.NewWebsocketServer(r)
+	transport.OutQueueSize = 4 * session.Window // it drops answers that do not fit
+	o := &outside{router: r, server: &http.Server{Handler: transport}, done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
 		_ = o.server.Serve(listener)
 	}()
+	t.Cleanup(o.stop)
 	return o
 }
 
@@ -195,8 +204,7 @@ func wait(t testing.TB, answers <-chan answer) answer {
 
 func TestPublish(t *testing.T) {
 	listen := freeAddress(t)
-	o := startOutside(t, listen)
-	defer o.stop()
+	startOutside(t, listen)
 	for _, serializer := range codec.Names() {
 		c := start(t, listen, func(o *client.Options) { o.Dial.Codec = codec.Named(serializer) })
 		raw := Join(t, "ws://"+listen, "json", "realm1")
@@ -225,8 +233,7 @@ func TestPublish(t *testing.T) {
 // TestOrder publishes faster than the window and wants order.
 func TestOrder(t *testing.T) {
 	listen := freeAddress(t)
-	o := startOutside(t, listen)
-	defer o.stop()
+	startOutside(t, listen)
 	c := start(t, listen, nil)
 	until(t, c, true)
 	const n = 5000
@@ -243,8 +250,7 @@ func TestOrder(t *testing.T) {
 
 func TestSubscription(t *testing.T) {
 	listen := freeAddress(t)
-	o := startOutside(t, listen)
-	defer o.stop()
+	startOutside(t, listen)
 	events := make(chan *wamp.Event, 10)
 	c := start(t, listen, func(o *client.Options) {
 		o.Subscriptions = []client.Subscription{{Topic: "topic", Match: "prefix", Handler: func(e *wamp.Event) { events <- e }}}
@@ -261,8 +267,7 @@ func TestSubscription(t *testing.T) {
 
 func TestLogins(t *testing.T) {
 	listen := freeAddress(t)
-	o := startOutside(t, listen)
-	defer o.stop()
+	startOutside(t, listen)
 	cryptosign, err := client.Cryptosign("realm1", "joe", strings.Repeat("0f", 32))
 	if err != nil {
 		t.Fatal(err)
@@ -279,14 +284,14 @@ func TestLogins(t *testing.T) {
 		"no such realm":        {client.Ticket("nowhere", "joe", "t1cket"), "wamp.error.no_such_realm"},
 		"a method that is not": {cryptosign, "wamp.error.authentication_failed"},
 	} {
-		c := start(t, listen, func(o *client.Options) { o.Hello = tt.hello })
-		if tt.error == "" {
-			until(t, c, true)
-		} else {
-			untilError(t, c, tt.error)
-		}
-		stop(c, Patience)
-		_ = name
+		t.Run(name, func(t *testing.T) {
+			c := start(t, listen, func(o *client.Options) { o.Hello = tt.hello })
+			if tt.error == "" {
+				until(t, c, true)
+			} else {
+				untilError(t, c, tt.error)
+			}
+		})
 	}
 }
 
@@ -333,6 +338,50 @@ func TestWAMPCRALimits(t *testing.T) {
 	}
 }
 
+// ownRouter runs the router of mode router at the address, which survives being
+// closed under its clients.
+func ownRouter(t testing.TB, listen string) (stop func()) {
+	t.Helper()
+	counts, err := metrics.New(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := permission.Rule{Match: permission.Prefix}
+	all.Allow[permission.Publish], all.Allow[permission.Subscribe] = true, true
+	r, err := own.New(own.Options{
+		Realms: []own.Realm{{
+			Name:      "realm1",
+			Policy:    &own.Policy{Roles: map[string]*permission.Set{"anonymous": permission.NewSet([]permission.Rule{all})}},
+			Directory: &ownauth.Directory{Anonymous: &ownauth.Anonymous{Role: "anonymous"}},
+		}},
+		Codecs: []*codec.Codec{codec.Named("json")},
+		Peer: peer.Options{
+			QueueMessages: 4096, QueueBytes: 8 << 20, WriteTimeout: Patience, PingInterval: Patience, PingTimeout: Patience,
+		},
+		ClientOf:   func(*http.Request) own.Client { return own.Client{} },
+		MaxMessage: 1 << 20, MaxURI: 100, MaxSessions: 10, MaxSubscriptions: 10, PublishRate: rate.Inf,
+		HelloTimeout: time.Second, Log: coretest.Logger(t), Metrics: counts,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: r}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	return func() {
+		server.Close()
+		<-done
+		r.Close(context.Background())
+	}
+}
+
 // TestRestart restarts the router: publications wait for it in order.
 func TestRestart(t *testing.T) {
 	listen := freeAddress(t)
@@ -342,17 +391,16 @@ func TestRestart(t *testing.T) {
 	for n := range 5 {
 		answers = append(answers, publish(t, c, n))
 	}
-	o := startOutside(t, listen)
+	stopRouter := ownRouter(t, listen)
 	for n, a := range answers {
 		if got := wait(t, a); got.err != nil || got.Publication == 0 {
 			t.Errorf("publication %d: %+v", n, got)
 		}
 	}
-	o.stop()
+	stopRouter()
 	until(t, c, false)
 	waiting := publish(t, c, 6)
-	o = startOutside(t, listen)
-	defer o.stop()
+	defer ownRouter(t, listen)()
 	if got := wait(t, waiting); got.err != nil || got.Publication == 0 {
 		t.Errorf("after the restart: %+v", got)
 	}

@@ -25,11 +25,13 @@ func Accept(w http.ResponseWriter, r *http.Request, c *codec.Codec, maxMessage i
 		return nil, err
 	}
 	ws.SetReadLimit(maxMessage)
-	conn := &webSocket{ws: ws, raw: belowTLS(capture.conn.Conn), kind: frameKind(c)}
-	conn.write = func(messages [][]byte, deadline time.Time) error {
-		return capture.conn.writeMessages(conn.kind, messages, deadline)
-	}
-	return conn, nil
+	below, kind := capture.conn, frameKind(c) // and no more of the request, which is large
+	return &webSocket{
+		ws: ws, raw: belowTLS(below.Conn), kind: kind,
+		write: func(messages [][]byte, deadline time.Time) error {
+			return below.writeMessages(kind, messages, deadline)
+		},
+	}, nil
 }
 
 // belowTLS is the connection whose Close does not wait to say goodbye.
@@ -53,16 +55,23 @@ type hijacker struct {
 	conn *serverConn
 }
 
-// controlBuffer holds the largest control frame.
-const controlBuffer = 256
+const (
+	controlBuffer = 256 // holds the largest control frame
+	readBuffer    = 1024
+)
 
 // Hijack implements http.Hijacker. The library's writer leads to serverConn,
-// not past it, and is small because only control frames go that way.
+// not past it, and is small because only control frames go that way; its reader
+// is small because there are many sessions that say little.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
 	h.conn = &serverConn{Conn: conn}
-	return h.conn, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(h.conn, controlBuffer)), nil
+	reader := rw.Reader
+	if reader.Buffered() == 0 {
+		reader = bufio.NewReaderSize(h.conn, readBuffer)
+	}
+	return h.conn, bufio.NewReadWriter(reader, bufio.NewWriterSize(h.conn, controlBuffer)), nil
 }

@@ -68,24 +68,27 @@ func isLast(msg wamp.Message) bool {
 	return false
 }
 
-// write sends what is queued, all that has queued up at a time, and closes the
-// connection when there is nothing more to come.
+// startWriter starts a goroutine that writes; the queue calls it.
+func (p *Peer) startWriter() {
+	p.mu.Lock()
+	p.running++
+	p.mu.Unlock()
+	go p.write()
+}
+
+// write sends what is queued, all that has queued up at a time, until there is
+// nothing more, and closes the connection when there never will be.
 func (p *Peer) write() {
 	defer p.leave()
 	var batch [][]byte
 	for {
-		var open bool
-		batch, open = p.queue.take(batch)
+		var closed bool
+		batch, closed = p.queue.take(batch)
 		if len(batch) == 0 {
-			if !open {
+			if closed {
 				p.closeConn()
-				return
 			}
-			if cap(batch) > keptBatch {
-				batch = nil
-			}
-			<-p.queue.wake
-			continue
+			return
 		}
 		if err := p.conn.Write(batch, time.Now().Add(p.opts.WriteTimeout)); err != nil {
 			p.End(End{Code: CloseNow, Reason: err.Error(), Slow: isTimeout(err)})
@@ -94,9 +97,6 @@ func (p *Peer) write() {
 		clear(batch)
 	}
 }
-
-// keptBatch is how large a batch an idle session keeps the memory of.
-const keptBatch = 16
 
 // closeConn closes the connection as the end of the session says.
 func (p *Peer) closeConn() {

@@ -83,18 +83,19 @@ type Peer struct {
 }
 
 // sendBuffer is how many messages the router can write ahead of drain; see
-// Send.
-const sendBuffer = 256
+// Send. The quarter that Send leaves free is more than the router has goroutines
+// that write at a time.
+const sendBuffer = 64
 
 // New starts a Peer on a connection, which is its own from now on.
 func New(conn Conn, opts Options) *Peer {
 	p := &Peer{
 		conn: conn, opts: opts, guard: opts.Guard,
-		queue: newQueue(opts.QueueMessages, opts.QueueBytes),
-		recv:  make(chan wamp.Message), send: make(chan wamp.Message, sendBuffer),
+		recv: make(chan wamp.Message), send: make(chan wamp.Message, sendBuffer),
 		done: make(chan struct{}), finished: make(chan struct{}),
-		running: 3,
+		running: 2,
 	}
+	p.queue = newQueue(opts.QueueMessages, opts.QueueBytes, p.startWriter)
 	if p.guard == nil {
 		p.guard = openGuard{}
 	}
@@ -104,7 +105,6 @@ func New(conn Conn, opts Options) *Peer {
 	p.mu.Unlock()
 	go p.read()
 	go p.drain()
-	go p.write()
 	return p
 }
 
@@ -158,32 +158,36 @@ const closePatience = time.Second
 // it is closed with that code after what is queued was sent, and cut after a
 // second. The first end counts. End returns at once.
 func (p *Peer) End(end End) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ending {
+	if !p.begin(end) {
 		return
 	}
-	p.ending, p.end = true, end
-	p.alive.Stop()
-	close(p.done)
 	if end.Code == CloseNow || end.Slow {
 		p.queue.close(true)
 	}
 	if end.Code == CloseNow {
-		p.spawnCut()
-		return
+		go func() { // a writer may be stuck; End returns at once
+			defer p.leave()
+			p.cut()
+		}()
 	}
-	p.alive = time.AfterFunc(closePatience, p.cut)
 }
 
-// spawnCut cuts in a goroutine of its own, because End returns at once. p.mu is
-// held.
-func (p *Peer) spawnCut() {
-	p.running++
-	go func() {
-		defer p.leave()
-		p.cut()
-	}()
+// begin begins the end, unless it has begun.
+func (p *Peer) begin(end End) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ending {
+		return false
+	}
+	p.ending, p.end = true, end
+	p.alive.Stop()
+	close(p.done)
+	if end.Code == CloseNow {
+		p.running++ // for the goroutine that cuts
+	} else {
+		p.alive = time.AfterFunc(closePatience, p.cut)
+	}
+	return true
 }
 
 func (p *Peer) cut() { p.conn.Close(context.Background(), CloseNow, "") }

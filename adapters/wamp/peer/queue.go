@@ -2,24 +2,25 @@ package peer
 
 import "sync"
 
-// queue holds encoded messages on their way to the connection. One goroutine
-// takes from it, any put.
+// queue holds encoded messages on their way to the connection. Any goroutine
+// puts; a writer takes, of which there is at most one, and none while there is
+// nothing to take: an idle session needs no goroutine to write.
 type queue struct {
 	maxMessages, maxBytes int
-	// wake has a token when there may be something to take; capacity 1 because
-	// one token is enough for any number of messages.
-	wake chan struct{}
+	// start starts a writer. It is called with the queue locked.
+	start func()
 
 	mu       sync.Mutex
 	messages [][]byte
 	bytes    int
 	high     int  // longest since the last look, in messages
+	writing  bool // there is a writer
 	sealed   bool // the last message is in: nothing may follow a farewell
 	closed   bool
 }
 
-func newQueue(maxMessages, maxBytes int) *queue {
-	return &queue{maxMessages: maxMessages, maxBytes: maxBytes, wake: make(chan struct{}, 1)}
+func newQueue(maxMessages, maxBytes int, start func()) *queue {
+	return &queue{maxMessages: maxMessages, maxBytes: maxBytes, start: start}
 }
 
 // put appends a message and reports false if there is no room. A message that
@@ -39,26 +40,30 @@ func (q *queue) put(message []byte, last bool) bool {
 	q.bytes += len(message)
 	q.high = max(q.high, len(q.messages))
 	q.sealed = last
-	q.signal()
+	q.write()
 	return true
 }
 
+// write makes sure that there is a writer. q.mu is held.
+func (q *queue) write() {
+	if !q.writing {
+		q.writing = true
+		q.start()
+	}
+}
+
 // close lets nothing more in; what is queued can still be taken, unless it is
-// discarded.
+// discarded. The writer that takes the last of it closes the connection. It is
+// safe to call twice.
 func (q *queue) close(discard bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.closed = true
 	if discard {
 		q.messages, q.bytes = nil, 0
 	}
-	q.signal()
-}
-
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
+	if !q.closed {
+		q.closed = true
+		q.write()
 	}
 }
 
@@ -69,9 +74,10 @@ const (
 	batchBytes    = 64 << 10
 )
 
-// take returns the next batch, appended to into[:0], and whether there may be
-// more later. The first message is taken whatever its size.
-func (q *queue) take(into [][]byte) (batch [][]byte, open bool) {
+// take returns the next batch, appended to into[:0]. An empty one ends the
+// writer; closed says that it was the last. The first message is taken whatever
+// its size.
+func (q *queue) take(into [][]byte) (batch [][]byte, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	batch = into[:0]
@@ -89,7 +95,10 @@ func (q *queue) take(into [][]byte) (batch [][]byte, open bool) {
 	if len(q.messages) == 0 {
 		q.messages = nil // an idle session keeps no memory of a burst
 	}
-	return batch, !q.closed || len(q.messages) > 0
+	if len(batch) == 0 && !q.closed {
+		q.writing = false // once closed there is no other writer
+	}
+	return batch, q.closed
 }
 
 // highWater returns the longest that the queue has been since it was last asked.

@@ -762,8 +762,10 @@ type Receipt struct {
 	// -1 where the sink cannot know.
 	Receivers int64 `protobuf:"zigzag64,4,opt,name=receivers,proto3" json:"receivers,omitempty"`
 	// JSON.
-	Detail        []byte   `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
-	Error         *Refusal `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	Detail []byte   `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	Error  *Refusal `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	// Filled in by the bridge.
+	EventId       string `protobuf:"bytes,7,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -838,6 +840,13 @@ func (x *Receipt) GetError() *Refusal {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *Receipt) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
 }
 
 type Refusal struct {
@@ -2300,14 +2309,15 @@ const file_bridge_proto_rawDesc = "" +
 	"\x06Result\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
 	"\breceipts\x18\x02 \x03(\v2\x12.bridge.v1.ReceiptR\breceipts\x12(\n" +
-	"\x05error\x18\x03 \x01(\v2\x12.bridge.v1.RefusalR\x05error\"\xa3\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x12.bridge.v1.RefusalR\x05error\"\xbe\x01\n" +
 	"\aReceipt\x12\x12\n" +
 	"\x04sink\x18\x01 \x01(\tR\x04sink\x12\x14\n" +
 	"\x05event\x18\x02 \x01(\rR\x05event\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x12\x1c\n" +
 	"\treceivers\x18\x04 \x01(\x12R\treceivers\x12\x16\n" +
 	"\x06detail\x18\x05 \x01(\fR\x06detail\x12(\n" +
-	"\x05error\x18\x06 \x01(\v2\x12.bridge.v1.RefusalR\x05error\"\x99\x01\n" +
+	"\x05error\x18\x06 \x01(\v2\x12.bridge.v1.RefusalR\x05error\x12\x19\n" +
+	"\bevent_id\x18\a \x01(\tR\aeventId\"\x99\x01\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +

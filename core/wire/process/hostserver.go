@@ -114,26 +114,26 @@ func (h *hostServer) Publish(rpc grpc.BidiStreamingServer[bridgev1.PublicationBa
 	if err != nil {
 		return err
 	}
-	p := &publishing{instance: i.name, bus: h.bus, outbox: stream.NewOutbox()}
+	p := &publishing{bus: h.bus, publisher: h.bus.Publisher(i.name), instance: i.name, outbox: stream.NewOutbox()}
 	return p.run(rpc)
 }
 
 // publishing is one Publish stream: publications in, results out.
 type publishing struct {
-	instance string
-	bus      *bus.Bus
-	ledger   inflight.Ledger
-	outbox   *stream.Outbox
-	received uint64    // number of the last publication
-	arrived  time.Time // of the message that is being read
-	saidAck  core.Ack
+	instance  string
+	bus       *bus.Bus
+	publisher *bus.Publisher
+	ledger    inflight.Ledger
+	outbox    *stream.Outbox
+	read      stream.Publications
+	received  uint64 // number of the last publication
+	saidAck   core.Ack
 }
 
 // run reads until the stream ends; results are written by a goroutine of their
 // own, so that reading never waits for them.
 func (p *publishing) run(rpc grpc.ServerStream) error {
 	ctx, cancel := context.WithCancel(rpc.Context())
-	defer cancel()
 	var writing sync.WaitGroup
 	defer writing.Wait()
 	defer cancel()
@@ -141,44 +141,46 @@ func (p *publishing) run(rpc grpc.ServerStream) error {
 	writing.Go(func() {
 		_ = p.outbox.Write(ctx, p.trailer, func(m *stream.Message) error { return rpc.SendMsg(m) })
 	})
+	var message stream.Message // frames are copied when they are stamped: it can be reused
 	for {
-		var message stream.Message
 		if err := rpc.RecvMsg(&message); err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err
 		}
-		p.arrived = time.Now()
-		if err := stream.ParsePublications(message.Bytes, p.publish); err != nil {
+		if err := p.publish(message.Bytes); err != nil {
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
 	}
 }
 
-// publish hands one publication to the bus. The error ends the stream: the
-// plugin does not keep to the protocol.
-func (p *publishing) publish(number uint64, publication bus.Publication, refusal *core.Refusal) error {
-	if p.received++; number != p.received {
-		return fmt.Errorf("publication %d came where %d was due", number, p.received)
+// publish hands a message's publications to the bus. The error ends the stream:
+// the plugin does not keep to the protocol.
+func (p *publishing) publish(message []byte) error {
+	if err := p.read.Parse(message); err != nil {
+		return err
 	}
-	if number-p.ledger.Through() > stream.PublishItems {
-		return fmt.Errorf("more than %d publications without a result", stream.PublishItems)
-	}
-	if refusal != nil {
-		p.PublicationDone(number, bus.Result{Err: refusal})
+	first, count := p.read.First, uint64(len(p.read.Batch))
+	if count == 0 {
 		return nil
 	}
-	publication.Arrived = p.arrived
-	p.bus.Publish(p.instance, publication, bus.Reply{To: p, Number: number})
+	if first != p.received+1 {
+		return fmt.Errorf("publication %d came where %d was due", first, p.received+1)
+	}
+	p.received += count
+	if p.received-p.ledger.Through() > stream.PublishItems {
+		return fmt.Errorf("more than %d publications without a result", stream.PublishItems)
+	}
+	p.publisher.Publish(p.read.Batch, time.Now(), first, p)
 	return nil
 }
 
-// PublicationDone implements bus.Replier: it books a result and tells the plugin
+// PublicationsDone implements bus.Replier: it books results and tells the plugin
 // what it must be told.
-func (p *publishing) PublicationDone(number uint64, result bus.Result) {
+func (p *publishing) PublicationsDone(first uint64, count int, result bus.Result) {
 	loud := result.Err != nil || len(result.Receipts) > 0
-	p.ledger.Book(number, 1, loud, func(n uint64) {
+	p.ledger.Book(first, count, loud, func(n uint64) {
 		p.outbox.Add(resultSize(result), func(b []byte) []byte { return stream.AppendResult(b, n, result) })
 	})
 	p.outbox.Wake()

@@ -182,8 +182,8 @@ func (i *Instance) readReceipts() {
 
 func (i *Instance) receiveReceipts() error {
 	var answered []bus.Delivery
+	var message stream.Message // receipts keep no part of it
 	for {
-		var message stream.Message
 		if err := i.deliver.RecvMsg(&message); err != nil {
 			return err
 		}

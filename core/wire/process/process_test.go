@@ -133,7 +133,7 @@ func route(t testing.TB, b *bus.Bus, i *process.Instance, o bus.EdgeOptions) *bu
 
 type results chan bus.Result
 
-func (r results) PublicationDone(_ uint64, result bus.Result) { r <- result }
+func (r results) PublicationsDone(_ uint64, _ int, result bus.Result) { r <- result }
 
 func publish(t testing.TB, b *bus.Bus, ack core.Ack, events ...core.Event) results {
 	t.Helper()
@@ -145,7 +145,7 @@ func publish(t testing.TB, b *bus.Bus, ack core.Ack, events ...core.Event) resul
 		}
 	}
 	done := make(results, 1)
-	b.Publish("in", bus.Publication{Frames: frames, Ack: ack}, bus.Reply{To: done})
+	b.Publisher("in").Publish([]bus.Publication{{Frames: frames, Ack: ack}}, time.Now(), 1, done)
 	return done
 }
 
@@ -213,6 +213,7 @@ func TestReceiptsTravelBack(t *testing.T) {
 			byEvent := func(receipts []core.Receipt) map[int]core.Receipt {
 				m := make(map[int]core.Receipt)
 				for _, receipt := range receipts {
+					receipt.EventID = "" // made up by the bus
 					m[receipt.Event] = receipt
 				}
 				return m

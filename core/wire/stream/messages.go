@@ -68,41 +68,76 @@ func closeLength(b []byte, at int) {
 	b[at+3] = byte(length >> 21 & 0x7f)
 }
 
-// ParsePublications yields the publications of a PublicationBatch. It stops with
-// an error at the first that is malformed as a message; a publication whose
-// events are malformed is yielded with refusal, so that it is refused alone.
-func ParsePublications(b []byte, yield func(number uint64, p bus.Publication, refusal *core.Refusal) error) error {
-	var frames []frame.Frame
-	return eachField(b, func(number protowire.Number, _ uint64, content []byte) error {
-		if number != publicationsField {
-			return nil
-		}
-		p := bus.Publication{Frames: frames[:0]}
-		var id uint64
-		var refusal *core.Refusal
-		err := eachField(content, func(number protowire.Number, value uint64, content []byte) error {
-			switch number {
-			case publicationNumber:
-				id = value
-			case publicationAck:
-				p.Ack = core.Ack(min(value, uint64(core.AckAll)))
-			case publicationNeedID:
-				p.NeedID = value != 0
-			case publicationEvents:
-				f, err := frame.Parse(content)
-				if err != nil && refusal == nil {
-					refusal = core.AsRefusal(err)
-				}
-				p.Frames = append(p.Frames, f)
-			}
-			return nil
-		})
+// Publications is a PublicationBatch as it was read. It is scratch space: each
+// [Publications.Parse] overwrites the last.
+type Publications struct {
+	// First is the number of the first publication; the others follow by one.
+	First uint64
+	Batch []bus.Publication
+
+	frames []frame.Frame
+	ends   []int // ends[i] is where the frames of publication i end
+}
+
+// Parse reads a message. Frames share its memory. An error means that the message
+// is malformed as such, or that its numbers do not follow one another; a
+// publication with a malformed event carries a refusal instead, so that it is
+// refused alone.
+func (p *Publications) Parse(b []byte) error {
+	p.Batch, p.frames, p.ends = p.Batch[:0], p.frames[:0], p.ends[:0]
+	for len(b) > 0 {
+		number, _, content, n, err := field(b)
 		if err != nil {
 			return err
 		}
-		frames = p.Frames
-		return yield(id, p, refusal)
-	})
+		b = b[n:]
+		if number != publicationsField {
+			continue
+		}
+		if err := p.parseOne(content); err != nil {
+			return err
+		}
+	}
+	start := 0
+	for i, end := range p.ends {
+		p.Batch[i].Frames = p.frames[start:end:end]
+		start = end
+	}
+	return nil
+}
+
+func (p *Publications) parseOne(b []byte) error {
+	var one bus.Publication
+	var id uint64
+	for len(b) > 0 {
+		number, value, content, n, err := field(b)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+		switch number {
+		case publicationNumber:
+			id = value
+		case publicationAck:
+			one.Ack = core.Ack(min(value, uint64(core.AckAll)))
+		case publicationNeedID:
+			one.NeedID = value != 0
+		case publicationEvents:
+			f, err := frame.Parse(content)
+			if err != nil && one.Refusal == nil {
+				one.Refusal = core.AsRefusal(err)
+			}
+			p.frames = append(p.frames, f)
+		}
+	}
+	switch {
+	case len(p.Batch) == 0:
+		p.First = id
+	case id != p.First+uint64(len(p.Batch)):
+		return fmt.Errorf("publication %d came where %d was due", id, p.First+uint64(len(p.Batch)))
+	}
+	p.Batch, p.ends = append(p.Batch, one), append(p.ends, len(p.frames))
+	return nil
 }
 
 // AppendResult appends an entry of a ResultBatch.

@@ -20,7 +20,7 @@ func AppendReceipt(b []byte, r *core.Receipt) []byte {
 	if r.Err != nil {
 		b = appendMessage(b, 6, appendRefusal(nil, r.Err))
 	}
-	return b
+	return appendStringField(b, 7, r.EventID)
 }
 
 // ParseReceipt reads a Receipt. It keeps no part of b.
@@ -40,6 +40,8 @@ func ParseReceipt(b []byte) (core.Receipt, error) {
 			r.Detail = append([]byte(nil), content...)
 		case 6:
 			r.Err, err = parseRefusal(content)
+		case 7:
+			r.EventID = string(content)
 		}
 		return err
 	})

@@ -1,0 +1,132 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"github.com/pushbridge/bridge/adapters/wamp/auth"
+	"github.com/pushbridge/bridge/adapters/wamp/codec"
+	"github.com/pushbridge/bridge/adapters/wamp/metrics"
+	"github.com/pushbridge/bridge/adapters/wamp/peer"
+	"github.com/pushbridge/bridge/adapters/wamp/permission"
+)
+
+// script is a connection whose client sends what it was given, and then leaves.
+type script struct {
+	messages chan []byte
+	answers  chan struct{} // a token for each message written; full: nobody counts
+	once     sync.Once
+	closed   chan struct{}
+}
+
+func (s *script) Read() ([]byte, error) {
+	select {
+	case data, ok := <-s.messages:
+		if ok {
+			return data, nil
+		}
+	case <-s.closed:
+	}
+	return nil, io.EOF
+}
+
+func (s *script) Write(messages [][]byte, _ time.Time) error {
+	for range messages {
+		select {
+		case s.answers <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+func (s *script) Ping(context.Context) error { return nil }
+
+func (s *script) Close(context.Context, peer.CloseCode, string) {
+	s.once.Do(func() { close(s.closed) })
+}
+
+// FuzzSession has a client that may do everything send any lines of JSON, before
+// or after joining: the router must neither panic nor stop.
+func FuzzSession(f *testing.F) {
+	join := `[1,"r",{"roles":{"publisher":{"features":{"payload_passthru_mode":true}},"subscriber":{},` +
+		`"caller":{"features":{"payload_passthru_mode":true,"progressive_call_invocations":true,"call_canceling":true}},` +
+		`"callee":{"features":{"payload_passthru_mode":true,"progressive_call_invocations":true,"call_canceling":true,"progressive_call_results":true}}}}]`
+	for _, lines := range []string{
+		join + "\n" + `[16,1,{"acknowledge":true,"exclude_me":false},"a.b",[1],{"k":2}]`,
+		join + "\n" + `[32,1,{"match":"prefix"},"a"]` + "\n" + `[16,2,{"exclude_me":false,"eligible":[1],"ppt_scheme":"x"},"a"]` + "\n" + `[34,3,1]`,
+		join + "\n" + `[64,1,{"invoke":"roundrobin"},"p"]` + "\n" + `[48,2,{"progress":true,"timeout":5,"receive_progress":true},"p",[1]]` + "\n" + `[70,1,{"progress":true}]` + "\n" + `[49,2,{"mode":"kill"}]` + "\n" + `[8,68,1,{},"e"]` + "\n" + `[66,3,20]`,
+		join + "\n" + `[48,1,{},"wamp.session.add_testament",["a.b",[],{}],{"publish_options":{"exclude":[1]},"scope":"destroyed"}]` + "\n" + `[48,2,{},"wamp.session.flush_testaments"]` + "\n" + `[6,{},"bye"]`,
+		join + "\n" + `[48,1,{},"wamp.subscription.get_events",[1],{"limit":1,"from_time":"2020-01-01T00:00:00Z"}]` + "\n" + `[48,2,{},"wamp.session.list",[["x"]]]` + "\n" + `[48,3,{},"wamp.registration.match",["p"]]` + "\n" + `[48,4,{},"wamp.session.get",[1]]`,
+		join + "\n" + `[48,1,{},"wamp.subscription.lookup",["a",{"match":"prefix"}]]` + "\n" + `[48,2,{},"wamp.subscription.list_subscribers",[1]]` + "\n" + `[48,3,{},"wamp.registration.list_callees",[1]]`,
+		`[32,1,{},"early"]`, `[5,"s",{}]`, join + "\n" + join, `[3,{},"x"]`, `garbage`,
+	} {
+		f.Add([]byte(lines))
+	}
+	r := fuzzed(f)
+	f.Fuzz(func(t *testing.T, lines []byte) {
+		s := &script{messages: make(chan []byte), answers: make(chan struct{}, 1), closed: make(chan struct{})}
+		c := &connection{router: r, codec: codec.Named("json"), publishes: rate.NewLimiter(rate.Inf, 1)}
+		options := r.options.Peer
+		options.Codec, options.Guard = c.codec, c
+		p := peer.New(s, options)
+		c.peer.Store(p)
+		go c.attach(p)
+		for line := range bytes.Lines(lines) {
+			select {
+			case s.messages <- line:
+			case <-p.Done():
+			}
+		}
+		close(s.messages)
+		<-p.Finished()
+	})
+}
+
+// fuzzed is a router where everybody may do everything.
+func fuzzed(f *testing.F) *Router {
+	counts, err := metrics.New(prometheus.NewRegistry())
+	if err != nil {
+		f.Fatal(err)
+	}
+	all := permission.Rule{Match: permission.Prefix}
+	for action := permission.Call; action <= permission.Subscribe; action++ {
+		all.Allow[action] = true
+	}
+	r, err := New(Options{
+		Realms: []Realm{{
+			Name: "r", AllowDisclose: true,
+			Policy:    &Policy{RPC: true, Roles: map[string]*permission.Set{"a": permission.NewSet([]permission.Rule{all})}},
+			Directory: &auth.Directory{Anonymous: &auth.Anonymous{Role: "a"}},
+		}},
+		Peer: peer.Options{
+			QueueMessages: 1000, QueueBytes: 1 << 20, WriteTimeout: time.Second, PingInterval: time.Hour, PingTimeout: time.Hour,
+		},
+		MaxMessage: 1 << 20, MaxURI: 1000, MaxSessions: 10, MaxSubscriptions: 100, PublishRate: rate.Inf,
+		HelloTimeout: time.Second, Log: slog.New(slog.DiscardHandler), Metrics: counts,
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { r.Close(context.Background()) })
+	return r
+}
+
+// TestEveryRealmIsChecked holds the two settings without which the core trusts
+// every peer of ours.
+func TestEveryRealmIsChecked(t *testing.T) {
+	made := &realm{name: "r", auth: auth.NewRealm("r", &auth.Directory{}, auth.NewAttempts(), func(string) {})}
+	config := made.config(Realm{Name: "r"}, nil)
+	if !config.RequireLocalAuth || !config.RequireLocalAuthz || config.Authorizer == nil || config.AnonymousAuth || !config.MetaStrict ||
+		config.EnableMetaKill || config.EnableMetaModify || config.PublishFilterFactory == nil || config.TopicEventHistoryConfigs != nil {
+		t.Errorf("%+v", config)
+	}
+}

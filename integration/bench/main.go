@@ -1,0 +1,97 @@
+// Command bench measures the whole program beside raw baselines, in one run and
+// in turns, so that the ratios hold when the machine's speed does not. `make
+// bench` runs it.
+//
+// Its own executable is also the plugins and the clients that it measures with:
+// started with BRIDGE_BENCH_ROLE it plays that part.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pushbridge/bridge/core/wire/stream"
+)
+
+// envRole makes the executable a part of a measurement.
+const envRole = "BRIDGE_BENCH_ROLE"
+
+// options are the flags.
+type options struct {
+	runs     int
+	duration time.Duration
+	bridge   string
+	only     string
+}
+
+func main() {
+	stream.RelaxCollector() // as the bridge does
+	if play, ok := roles()[os.Getenv(envRole)]; ok {
+		if err := play(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	var o options
+	flag.IntVar(&o.runs, "runs", 5, "runs of each measurement; medians are printed")
+	flag.DurationVar(&o.duration, "duration", 3*time.Second, "length of one run")
+	flag.StringVar(&o.bridge, "bridge", "bin/bridge", "the program to measure")
+	flag.StringVar(&o.only, "only", "", "measure only what has this in its name")
+	flag.Parse()
+	failed := false
+	for _, m := range measurements() {
+		if !strings.Contains(m.name, o.only) {
+			continue
+		}
+		fmt.Printf("\n%s\n", m.title)
+		if err := m.measure(o); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", m.name, err)
+			failed = true
+		}
+	}
+	if failed {
+		os.Exit(1)
+	}
+}
+
+// measurement is one table of the output.
+type measurement struct {
+	name, title string
+	measure     func(options) error
+}
+
+func measurements() []measurement {
+	return []measurement{
+		{"boundary-256", "Two plugin boundaries (plugin, bridge, plugin), 256-byte events, beside one in-process Go channel", boundary(256)},
+		{"boundary-4096", "The same with 4 KiB events", boundary(4096)},
+		{"boundary-latency", "The same at 1,000 events a second, 256 bytes", measureLatency},
+	}
+}
+
+func roles() map[string]func() error {
+	return map[string]func() error{
+		rolePlugin: servePlugin,
+	}
+}
+
+// median is the middle of the values.
+func median[T int | int64 | float64 | time.Duration](values []T) T {
+	sorted := slices.Clone(values)
+	slices.Sort(sorted)
+	return sorted[len(sorted)/2]
+}
+
+// percentile is the value below which that part of the values lies.
+func percentile(values []time.Duration, part float64) time.Duration {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Clone(values)
+	slices.Sort(sorted)
+	return sorted[min(int(float64(len(sorted))*part), len(sorted)-1)]
+}
