@@ -5,7 +5,7 @@ LDFLAGS := -s -w -X main.buildVersion=$(VERSION)
 PLUGINS := $(notdir $(wildcard plugins/*))
 GO      ?= go
 
-.PHONY: build serve test lint generate check-generated unit integration bench clean
+.PHONY: build serve test lint generate check-generated unit integration soak bench clean
 
 build: ## bin/bridge and bin/plugins/bridge-plugin-*
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/bridge ./cmd/bridge
@@ -20,7 +20,7 @@ serve: build ## run the shipped conf.d
 test: lint check-generated unit integration ## everything CI checks
 
 lint: ## gofmt, go vet, staticcheck
-	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go' | xargs -r ls 2>/dev/null)); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) -C tools build -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
@@ -38,6 +38,9 @@ unit: ## Go tests under the race detector
 
 integration: build integration/node/node_modules ## the program with the protocols' own clients
 	$(GO) test -tags integration -timeout 10m ./integration/...
+
+soak: ## the tests that take minutes, at their full length
+	WAMP_PUBLICATIONS=100000 $(GO) test -race -timeout 30m -run 'TestMix' ./adapters/wamp/router
 
 integration/node/node_modules: integration/node/package.json integration/node/package-lock.json
 	npm ci --prefix integration/node --no-audit --no-fund

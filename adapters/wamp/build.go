@@ -26,11 +26,6 @@ import (
 // maxHelloTimeout is fixed in the router's core.
 const maxHelloTimeout = 5 * time.Second
 
-var (
-	matchNames   = map[permission.Match]string{permission.Exact: "exact", permission.Prefix: "prefix", permission.Wildcard: "wildcard"}
-	patternWords = map[permission.Match]string{permission.Exact: "URI", permission.Prefix: "prefix", permission.Wildcard: "wildcard pattern"}
-)
-
 // rule is the permission as the permission package has it.
 func (p Permission) rule() permission.Rule {
 	r := permission.Rule{URI: p.URI}

@@ -81,6 +81,9 @@ func (c *Config) checkRouter(report *settings.Report) {
 	if c.HelloTimeout.Std() > maxHelloTimeout {
 		report.Error("/hello_timeout", "it can be at most %s", maxHelloTimeout)
 	}
+	if c.PublishRate != 0 && c.PublishRate < 1 {
+		report.Error("/publish_rate", "it must be 0, for any rate, or at least 1")
+	}
 	if len(c.Realms) == 0 {
 		report.Error("/realms", "a router needs a realm: [{name: realm1, roles: [...]}]")
 	}
@@ -167,9 +170,8 @@ func (p Permission) check(report *settings.Report, path string) {
 		report.Error(path, "write what is allowed under allow, or as flat keys, not both")
 	}
 	rule := p.rule()
-	// A prefix may end anywhere, a wildcard have empty components anywhere.
-	if !nexus.URI(rule.URI).ValidURI(false, matchNames[rule.Match]) {
-		report.Error(path+"/uri", "%q is no valid %s of URIs", p.URI, patternWords[rule.Match])
+	if !nexus.URI(rule.URI).ValidURI(false, rule.Match.String()) {
+		report.Error(path+"/uri", "%q is no valid URI for match %s", p.URI, rule.Match)
 	}
 }
 

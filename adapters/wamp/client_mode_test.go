@@ -93,8 +93,8 @@ func TestClientLogins(t *testing.T) {
 		`{"method": "wampcra", "authid": "sue", "secret": "passw0rd"}`:             "",
 		`{"method": "cryptosign", "private_key": "` + seed + `"}`:                  "",
 		`{"method": "cryptosign", "authid": "max", "private_key": "` + seed + `"}`: "",
-		`{"method": "anonymous"}`:                                                  "authentication_failed",
-		`{"method": "wampcra", "authid": "sue", "secret": "wrong"}`:                "authentication_failed",
+		`{"method": "anonymous"}`:                                   "authentication_failed",
+		`{"method": "wampcra", "authid": "sue", "secret": "wrong"}`: "authentication_failed",
 	} {
 		i := open(t, clientConfig(router.url, `, "auth": `+auth))
 		i.untilCheck(want)

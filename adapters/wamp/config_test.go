@@ -47,6 +47,8 @@ func TestValidate(t *testing.T) {
 		// The router.
 		{top(`,"paths":["ws","/a{b}"]`), []string{`/paths/0 no path`, `/paths/1 no path`}},
 		{top(`,"serializers":["json","ubjson"]`), []string{`/serializers/1 no serializer "ubjson"`}},
+		{top(`,"publish_rate":0.5`), []string{`/publish_rate at least 1`}},
+		{top(`,"publish_rate":0`), nil},
 		{top(`,"hello_timeout":"6s"`), []string{`/hello_timeout at most 5s`}},
 		{top(`,"ping_timeout":"0s","max_message_size":0`), []string{`/ping_timeout longer`, `/max_message_size more than 0`}},
 		{top(`,"trusted_proxies":["example.com"]`), []string{`/trusted_proxies/0 no IP address`}},
@@ -58,7 +60,7 @@ func TestValidate(t *testing.T) {
 		// Permissions.
 		{rule(`{"uri":"a.*"},{"uri":"*"},{"uri":"a.*.b"},{"uri":"","match":"prefix"},{"uri":"a..b","match":"wildcard"},{"uri":"a.","match":"prefix"}`), nil},
 		{rule(`{"uri":"a..b"}`), []string{`/realms/0/roles/0/permissions/0/uri no valid URI`}},
-		{rule(`{"uri":"a"},{"uri":"a b","match":"prefix"}`), []string{`/realms/0/roles/0/permissions/1/uri no valid prefix`}},
+		{rule(`{"uri":"a"},{"uri":"a b","match":"prefix"}`), []string{`/realms/0/roles/0/permissions/1/uri no valid URI for match prefix`}},
 		{rule(`{"uri":"a","publish":true,"allow":{"call":true}}`), []string{`/realms/0/roles/0/permissions/0 not both`}},
 		{rule(`{"uri":"a","disclose":{"publisher":true}}`), []string{`?/realms/0/allow_disclose does nothing`}},
 		// Logins.

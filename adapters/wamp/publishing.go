@@ -2,6 +2,7 @@ package wamp
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +46,7 @@ func (s *sessions) publish(ctx context.Context, realm, role string, msg *nexus.P
 	}
 	if source != 0 {
 		excluded, _ := nexus.AsList(msg.Options[nexus.BlacklistKey])
-		msg.Options[nexus.BlacklistKey] = append(excluded, source)
+		msg.Options[nexus.BlacklistKey] = slices.Concat(excluded, nexus.List{source}) // the list may be another message's too
 	}
 	return opened.Publish(ctx, msg, answer)
 }

@@ -185,7 +185,7 @@ func (r *Registry) unknown(adapter, plugin string) error {
 	if plugin != "" {
 		return fmt.Errorf("no plugin %q: there is no %s%s in %s, and it is not bundled", plugin, FilePrefix, plugin, r.where())
 	}
-	return fmt.Errorf("unknown adapter %q; bundled are %s; for another, put its plugin into %s, or name it with plugin:",
+	return fmt.Errorf("unknown adapter %q; bundled are %s; for another, put its plugin into %s, or name it with the key plugin",
 		adapter, strings.Join(r.bundledAdapters(), ", "), r.where())
 }
 

@@ -274,12 +274,3 @@ func infoNames(infos []core.Info) []string {
 	}
 	return names
 }
-
-// members are all instances, in file order of their hosts.
-func (p *plan) members() []*memberPlan {
-	var all []*memberPlan
-	for _, h := range p.hosts {
-		all = append(all, h.members...)
-	}
-	return all
-}

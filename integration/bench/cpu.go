@@ -36,17 +36,3 @@ func cpuOf(pids ...int) (time.Duration, error) {
 
 // clockTick is the unit of /proc's times; USER_HZ has been 100 on Linux always.
 const clockTick = 10 * time.Millisecond
-
-// children are the processes that a process has started.
-func children(pid int) []int {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	var pids []int
-	if err == nil {
-		for _, field := range strings.Fields(string(data)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				pids = append(pids, child)
-			}
-		}
-	}
-	return pids
-}

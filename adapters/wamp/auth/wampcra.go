@@ -21,12 +21,6 @@ import (
 // cra is WAMP-CRA: the client signs a text of ours with a key that both know.
 type cra struct{ realm *Realm }
 
-// The parameters of a derived key where a configuration says nothing.
-const (
-	DefaultIterations = 1000
-	DefaultKeyLen     = 32
-)
-
 // derive computes the keys that sign for the user.
 func (u *CRAUser) derive() error {
 	u.keys = [][]byte{[]byte(u.Secret)}

@@ -14,13 +14,16 @@ import (
 type Events struct {
 	mu     sync.Mutex
 	recent map[eventKey]*encodedEvent
-	order  [sharedEvents]eventKey // a ring: the keys in recent, by age
-	next   int
+	order  []*encodedEvent // those in recent, the oldest first
+	bytes  int             // of those that are encoded
 }
 
-// sharedEvents is how many encoded events are remembered. Receivers of one
-// publication ask for it within moments of each other.
-const sharedEvents = 256
+// How much is remembered: receivers of one publication ask for it within moments
+// of each other.
+const (
+	sharedEvents = 256
+	sharedBytes  = 8 << 20
+)
 
 // eventKey is what an EVENT's bytes depend on. Publication ids are random in
 // the whole router.
@@ -31,21 +34,26 @@ type eventKey struct {
 }
 
 type encodedEvent struct {
-	encode sync.Once
-	data   []byte
-	err    error
+	key  eventKey
+	once sync.Once
+	data []byte
+	err  error
+	size int // what it counts in Events.bytes; under its lock
 }
 
 // NewEvents returns an empty store.
 func NewEvents() *Events {
-	return &Events{recent: make(map[eventKey]*encodedEvent, sharedEvents)}
+	return &Events{recent: make(map[eventKey]*encodedEvent)}
 }
 
 // encode returns the event's bytes, which nobody may change.
 func (e *Events) encode(c *codec.Codec, event *wamp.Event) ([]byte, error) {
 	_, disclosed := event.Details[wamp.RolePublisher]
 	found := e.find(eventKey{c, event.Publication, event.Subscription, disclosed})
-	found.encode.Do(func() { found.data, found.err = c.Encode(event) })
+	found.once.Do(func() {
+		found.data, found.err = c.Encode(event)
+		e.weigh(found)
+	})
 	return found.data, found.err
 }
 
@@ -54,10 +62,35 @@ func (e *Events) find(key eventKey) *encodedEvent {
 	defer e.mu.Unlock()
 	found := e.recent[key]
 	if found == nil {
-		found = new(encodedEvent)
-		delete(e.recent, e.order[e.next])
-		e.recent[key], e.order[e.next] = found, key
-		e.next = (e.next + 1) % sharedEvents
+		if len(e.order) == sharedEvents {
+			e.forget()
+		}
+		found = &encodedEvent{key: key}
+		e.recent[key] = found
+		e.order = append(e.order, found)
 	}
 	return found
+}
+
+// weigh notes how large an event has become.
+func (e *Events) weigh(event *encodedEvent) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.recent[event.key] != event {
+		return // forgotten meanwhile
+	}
+	event.size = len(event.data)
+	e.bytes += event.size
+	for e.bytes > sharedBytes {
+		e.forget()
+	}
+}
+
+// forget drops the oldest. e.mu is held.
+func (e *Events) forget() {
+	oldest := e.order[0]
+	e.order[0] = nil
+	e.order = e.order[1:]
+	e.bytes -= oldest.size
+	delete(e.recent, oldest.key)
 }

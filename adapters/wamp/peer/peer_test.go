@@ -352,6 +352,7 @@ func TestCloseUnderLoad(t *testing.T) {
 						return
 					case p.Send() <- event(1):
 					default:
+						runtime.Gosched()
 					}
 				}
 			})

@@ -12,6 +12,11 @@ const (
 	Wildcard       // an empty component matches exactly one component
 )
 
+// String returns the match's name in WAMP.
+func (m Match) String() string {
+	return [...]string{Exact: "exact", Prefix: "prefix", Wildcard: "wildcard"}[m]
+}
+
 // ParseMatch reads the WAMP name of a match; "" is exact.
 func ParseMatch(name string) (match Match, ok bool) {
 	switch name {

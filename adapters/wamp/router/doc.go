@@ -3,7 +3,7 @@
 // authentication and checks of our own.
 //
 // The core is trusted to route and to nothing else. What clients send is brought
-// into a shape that it handles ([guard]), because there are messages that end
+// into a shape that it handles (guard.go), because there are messages that end
 // the process inside it; who may do what is decided by [Policy]; who receives a
 // publication by filter; and every session, the bridge's own included, goes
 // through authentication and authorization, because every peer of ours calls

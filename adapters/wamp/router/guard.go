@@ -252,8 +252,12 @@ func (c *connection) Dropped() {
 
 // Ended implements peer.Guard.
 func (c *connection) Ended(end peer.End) {
+	counts := c.router.options.Metrics
 	if end.Slow && c.realm != nil {
-		c.router.options.Metrics.Evictions.WithLabelValues(c.realm.name).Inc()
+		counts.Evictions.WithLabelValues(c.realm.name).Inc()
+	}
+	if end.Code == peer.CloseProtocolError {
+		counts.Aborts.WithLabelValues(string(wamp.ErrProtocolViolation)).Inc()
 	}
 	c.router.forget(c)
 	c.log().Debug("session ended", "code", int(end.Code), "reason", end.Reason, "slow", end.Slow)

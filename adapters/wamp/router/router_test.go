@@ -2,8 +2,10 @@ package router_test
 
 import (
 	"context"
+	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -315,11 +317,7 @@ func TestDrain(t *testing.T) {
 
 // TestCloseUnderLoad closes routers while everybody publishes and receives.
 func TestCloseUnderLoad(t *testing.T) {
-	rounds := 100
-	if testing.Short() {
-		rounds = 5
-	}
-	for range rounds {
+	for range 40 {
 		closeUnderLoad(t)
 	}
 }
@@ -368,9 +366,12 @@ func closeUnderLoad(t *testing.T) {
 // the subscription is to have.
 func TestMix(t *testing.T) {
 	const sessions = 50
-	publications := 100_000
-	if testing.Short() {
-		publications = 2_000
+	publications := 1_500 // what takes seconds under the race detector
+	if given := os.Getenv("WAMP_PUBLICATIONS"); given != "" {
+		var err error
+		if publications, err = strconv.Atoi(given); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r := start(t, func(o *router.Options) {
 		o.Realms[0].AllowDisclose = true

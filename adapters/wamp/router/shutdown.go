@@ -80,6 +80,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 const (
 	joiningPatience = 5 * time.Second  // for sessions that are about to join, when their connections are cut
 	corePatience    = 10 * time.Second // for the core to close
+	cutPatience     = 3 * time.Second  // for connections to be gone after that
 )
 
 // Close ends every session and the router. The bridge's own sessions must be
@@ -128,6 +129,8 @@ func within(patience time.Duration, run func()) bool {
 // cut waits for connections to be gone, each of which has a second for its
 // farewell, and cuts what is left when ctx ends.
 func (r *Router) cut(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, cutPatience)
+	defer cancel()
 	for _, c := range r.current() {
 		if gone(ctx, c) {
 			continue

@@ -196,9 +196,6 @@ func (s *Session) Expire(before time.Time) {
 	}
 }
 
-// Unanswered is the number of publications without an answer yet.
-func (s *Session) Unanswered() int { return len(s.window) }
-
 // Close leaves the realm: it says GOODBYE, waits for the router's until ctx
 // ends, and closes the peer. It is safe to call twice. Afterwards nothing of the
 // session runs any more.

@@ -359,10 +359,3 @@ func appendVarintField(b []byte, number protowire.Number, value uint64) []byte {
 	b = protowire.AppendTag(b, number, protowire.VarintType)
 	return protowire.AppendVarint(b, value)
 }
-
-func sizeVarintField(value uint64) int {
-	if value == 0 {
-		return 0
-	}
-	return 1 + protowire.SizeVarint(value)
-}

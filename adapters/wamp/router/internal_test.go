@@ -5,10 +5,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/gammazero/nexus/v3/wamp"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
@@ -128,5 +130,75 @@ func TestEveryRealmIsChecked(t *testing.T) {
 	if !config.RequireLocalAuth || !config.RequireLocalAuthz || config.Authorizer == nil || config.AnonymousAuth || !config.MetaStrict ||
 		config.EnableMetaKill || config.EnableMetaModify || config.PublishFilterFactory == nil || config.TopicEventHistoryConfigs != nil {
 		t.Errorf("%+v", config)
+	}
+}
+
+// TestCoreDrops reads the core's line about a lost message and wants the session
+// to be ended that lost it.
+func TestCoreDrops(t *testing.T) {
+	for _, tt := range []struct {
+		kind       wamp.MessageType
+		dropEvents bool
+		ends       bool
+	}{{wamp.EVENT, false, true}, {wamp.EVENT, true, false}, {wamp.SUBSCRIBED, true, true}} {
+		counts, err := metrics.New(prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &Router{options: Options{Metrics: counts, Log: slog.New(slog.DiscardHandler), Peer: peer.Options{DropEvents: tt.dropEvents}},
+			connections: make(map[*connection]struct{}), perAddress: make(map[netip.Addr]int)}
+		s := &script{messages: make(chan []byte), closed: make(chan struct{})}
+		c := &connection{router: r, codec: codec.Named("json")}
+		p := peer.New(s, peer.Options{
+			Codec: c.codec, Guard: c, QueueMessages: 1, QueueBytes: 1, WriteTimeout: time.Second, PingInterval: time.Hour, PingTimeout: time.Hour,
+		})
+		c.peer.Store(p)
+		log := &coreLog{log: r.options.Log, dropped: r.dropped}
+		log.Println("!!! something else")
+		log.Printf("!!! Dropped %s to session %s: blocked", tt.kind, wamp.NewSession(attached{p, c}, 1, nil, nil))
+		select {
+		case <-p.Done():
+			if !tt.ends {
+				t.Errorf("%+v: ended", tt)
+			}
+		default:
+			if tt.ends {
+				t.Errorf("%+v: not ended", tt)
+			}
+		}
+		p.End(peer.End{})
+		<-p.Finished()
+	}
+}
+
+// guard is the guard of a client that has said HELLO.
+func guard(limit rate.Limit, burst int) *connection {
+	c := &connection{router: &Router{options: Options{MaxURI: 100, MaxSubscriptions: 10}}, publishes: rate.NewLimiter(limit, burst)}
+	c.greeted.Store(true)
+	return c
+}
+
+// TestCallTimeout wants a caller's timeout not to reach the core, whose timers
+// would fire after it is closed and end the process.
+func TestCallTimeout(t *testing.T) {
+	call := &wamp.Call{Request: 1, Procedure: "p", Options: wamp.Dict{"timeout": int64(5), "receive_progress": true}}
+	pass, answer, err := guard(rate.Inf, 1).Incoming(call)
+	if pass != call || answer != nil || err != nil || len(call.Options) != 1 {
+		t.Errorf("passed %+v, %+v, %v", pass, answer, err)
+	}
+}
+
+func TestPublishRate(t *testing.T) {
+	c := guard(rate.Every(time.Hour), 3)
+	for range 3 {
+		if pass, _, err := c.Incoming(&wamp.Publish{Request: 1, Topic: "t"}); pass == nil || err != nil {
+			t.Fatalf("%v, %v", pass, err)
+		}
+	}
+	if c.publishes.Allow() {
+		t.Error("publications do not count")
+	}
+	if burst(rate.Inf) < 1 || burst(0.5) != 1 || burst(20) != 20 {
+		t.Errorf("bursts %d, %d, %d", burst(rate.Inf), burst(0.5), burst(20))
 	}
 }
