@@ -18,6 +18,7 @@ import (
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/config"
 	"github.com/pushbridge/bridge/core/route"
+	"github.com/pushbridge/bridge/core/wire/stream"
 )
 
 func newServe(f *flags) *cobra.Command {
@@ -36,6 +37,7 @@ A file with errors keeps its own route from running and no other.`,
 func serve(ctx context.Context, out io.Writer, f *flags) error {
 	ctx, restore := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer restore()
+	stream.RelaxCollector()
 	settings, err := readBridge(f)
 	if err != nil {
 		return err

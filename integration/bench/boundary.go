@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -26,12 +28,12 @@ func servePlugin() error {
 
 // boundary measures a flood of events of a size through two boundaries, and the
 // same events through a channel, in turns.
-func boundary(size int) func(options) error {
-	return func(o options) error {
+func boundary(size int) func(context.Context, options) error {
+	return func(ctx context.Context, o options) error {
 		var rates, costs, channelRates, channelCosts, ratios []float64
 		for range o.runs {
 			channel := runChannel(o.duration/2, size)
-			through, err := runBoundary(o.duration, floodConfig{Bytes: size})
+			through, err := runBoundary(ctx, o.duration, floodConfig{Bytes: size})
 			if err != nil {
 				return err
 			}
@@ -47,10 +49,10 @@ func boundary(size int) func(options) error {
 }
 
 // measureLatency measures the way of single events.
-func measureLatency(o options) error {
+func measureLatency(ctx context.Context, o options) error {
 	var p50, p99 []time.Duration
 	for range o.runs {
-		r, err := runBoundary(o.duration, floodConfig{Bytes: 256, Rate: 1000})
+		r, err := runBoundary(ctx, o.duration, floodConfig{Bytes: 256, Rate: 1000})
 		if err != nil {
 			return err
 		}
@@ -100,8 +102,7 @@ func runChannel(duration time.Duration, size int) boundaryResult {
 }
 
 // runBoundary lets one plugin flood another through the bus of this process.
-func runBoundary(duration time.Duration, config floodConfig) (boundaryResult, error) {
-	ctx := context.Background()
+func runBoundary(ctx context.Context, duration time.Duration, config floodConfig) (boundaryResult, error) {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return boundaryResult{}, err
@@ -165,12 +166,12 @@ func runBoundary(duration time.Duration, config floodConfig) (boundaryResult, er
 	if err != nil {
 		return boundaryResult{}, err
 	}
-	return countResult(sink, edge, took, after-before)
+	return countResult(ctx, sink, edge, took, after-before)
 }
 
 // countResult asks the sink what it has seen and holds it against the edge.
-func countResult(sink *process.Instance, edge *bus.Edge, took, cpu time.Duration) (boundaryResult, error) {
-	answer := sink.Answer(context.Background(), core.Call{Op: opCount})
+func countResult(ctx context.Context, sink *process.Instance, edge *bus.Edge, took, cpu time.Duration) (boundaryResult, error) {
+	answer := sink.Answer(ctx, core.Call{Op: opCount})
 	if answer.Err != nil {
 		return boundaryResult{}, answer.Err
 	}

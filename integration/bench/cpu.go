@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -36,3 +38,30 @@ func cpuOf(pids ...int) (time.Duration, error) {
 
 // clockTick is the unit of /proc's times; USER_HZ has been 100 on Linux always.
 const clockTick = 10 * time.Millisecond
+
+// descendants are a process and all that it has started and they have.
+func descendants(pid int) ([]int, error) {
+	all := []int{pid}
+	files, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children"))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("/proc does not tell the children of %d", pid)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue // that thread has ended, and has no children any more
+		}
+		for _, field := range strings.Fields(string(data)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				return nil, fmt.Errorf("children of %d: %w", pid, err)
+			}
+			below, err := descendants(child)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, below...)
+		}
+	}
+	return all, nil
+}

@@ -1,17 +1,22 @@
+//go:build linux
+
 // Command bench measures the whole program beside raw baselines, in one run and
 // in turns, so that the ratios hold when the machine's speed does not. `make
 // bench` runs it.
 //
-// Its own executable is also the plugins and the clients that it measures with:
-// started with BRIDGE_BENCH_ROLE it plays that part.
+// Its own executable is also the plugins, the subscribers and the baseline that it
+// measures with: started with BRIDGE_BENCH_ROLE it plays that part.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pushbridge/bridge/core/wire/stream"
@@ -25,6 +30,7 @@ type options struct {
 	runs     int
 	duration time.Duration
 	bridge   string
+	confDir  string
 	only     string
 }
 
@@ -41,28 +47,39 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 5, "runs of each measurement; medians are printed")
 	flag.DurationVar(&o.duration, "duration", 3*time.Second, "length of one run")
 	flag.StringVar(&o.bridge, "bridge", "bin/bridge", "the program to measure")
+	flag.StringVar(&o.confDir, "conf-dir", "conf.d", "the shipped folder of routes")
 	flag.StringVar(&o.only, "only", "", "measure only what has this in its name")
 	flag.Parse()
-	failed := false
+	if err := measureAll(o); err != nil {
+		os.Exit(1)
+	}
+}
+
+// measureAll goes on after a measurement that fails, and ends with the last error.
+// An interrupt ends it, and what it has started.
+func measureAll(o options) (failed error) {
+	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer restore()
 	for _, m := range measurements() {
 		if !strings.Contains(m.name, o.only) {
 			continue
 		}
 		fmt.Printf("\n%s\n", m.title)
-		if err := m.measure(o); err != nil {
+		if err := m.measure(ctx, o); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", m.name, err)
-			failed = true
+			failed = err
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	if failed {
-		os.Exit(1)
-	}
+	return failed
 }
 
 // measurement is one table of the output.
 type measurement struct {
 	name, title string
-	measure     func(options) error
+	measure     func(context.Context, options) error
 }
 
 func measurements() []measurement {
@@ -70,12 +87,17 @@ func measurements() []measurement {
 		{"boundary-256", "Two plugin boundaries (plugin, bridge, plugin), 256-byte events, beside one in-process Go channel", boundary(256)},
 		{"boundary-4096", "The same with 4 KiB events", boundary(4096)},
 		{"boundary-latency", "The same at 1,000 events a second, 256 bytes", measureLatency},
+		{"push-single", "The shipped route: POST to one WAMP subscriber, beside the same in one process and bare net/http with write(2)", measurePush(pushLoad{subscribers: 1, window: 64, rate: 1000})},
+		{"push-1000", "The same to 1,000 subscribers", measurePush(pushLoad{subscribers: 1000, window: 8, rate: 80})},
+		{"start", "bridge serve with the shipped conf.d, from exec to ready", measureStart},
 	}
 }
 
 func roles() map[string]func() error {
 	return map[string]func() error{
-		rolePlugin: servePlugin,
+		rolePlugin:    servePlugin,
+		roleListeners: listen,
+		roleRaw:       serveRaw,
 	}
 }
 
