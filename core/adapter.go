@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 )
 
 // Adapter is what a plugin serves: the implementation of one protocol side.
@@ -167,14 +168,25 @@ func (s Severity) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Severity) UnmarshalText(text []byte) error {
+	for _, known := range []Severity{SeverityError, SeverityWarning} {
+		if known.String() == string(text) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown severity %q", text)
+}
+
 // Address is somewhere an instance listens.
 type Address struct {
 	// Listen is "host:port" or "unix:/path".
-	Listen string
+	Listen string `json:"listen"`
 	// Paths are the URL paths served there, for lists and for the check that
 	// instances in one process do not share a path. Empty for other protocols
 	// than HTTP.
-	Paths []string
+	Paths []string `json:"paths,omitempty"`
 	// TLS says that the address speaks TLS.
-	TLS bool
+	TLS bool `json:"tls,omitempty"`
 }

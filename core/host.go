@@ -40,6 +40,12 @@ type Host interface {
 	// release closes the object. create may block; it runs once at a time.
 	Shared(key string, create func() (io.Closer, error)) (object io.Closer, release func() error, err error)
 
+	// Peers are the other generations of this instance.
+	Peers() Peers
+
+	// State is what outlives this generation of the instance.
+	State() State
+
 	// Log is the instance's logger; it carries the instance's name.
 	Log() *slog.Logger
 

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ type sink struct {
 	arrived chan bus.Delivery
 	reply   *core.Receipt // nil: the test answers
 	answer  core.Answer
+	failed  bool          // Deliver takes nothing
 	gate    chan struct{} // Deliver takes one token per batch, if it is set
 	entered chan struct{} // told when Deliver waits at the gate
 }
@@ -31,6 +33,9 @@ func newSink() *sink {
 }
 
 func (s *sink) Deliver(ctx context.Context, batch []bus.Delivery) error {
+	if s.failed {
+		return errors.New("the sink is gone")
+	}
 	if s.gate != nil {
 		s.entered <- struct{}{}
 		select {
@@ -610,3 +615,64 @@ func (*discard) Deliver(_ context.Context, batch []bus.Delivery) error {
 	return nil
 }
 func (*discard) Answer(context.Context, core.Call) core.Answer { return core.Answer{None: true} }
+
+// While an instance is replaced, events go to both generations and are answered
+// once.
+func TestTwoGenerations(t *testing.T) {
+	ok := func(id string, receivers int) core.Receipt { return core.Receipt{ID: id, Receivers: receivers} }
+	no := core.Receipt{Err: core.Refuse("no", "the test refuses")}
+	for _, test := range []struct {
+		name     string
+		old, new core.Receipt
+		oldFirst bool
+		want     core.Receipt
+		fails    bool
+	}{
+		{"both accept", ok("1", 2), ok("2", 3), true, ok("2", 5), false},
+		{"both accept, the new one first", ok("1", 2), ok("2", 3), false, ok("1", 5), false},
+		{"the old one refuses", no, ok("2", 3), true, ok("2", 3), false},
+		{"the new one refuses", ok("1", 2), no, true, ok("1", 2), false},
+		{"both refuse", no, no, true, core.Receipt{}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			before, after := newSink(), newSink()
+			w.edge("a", before, core.Info{}, bus.EdgeOptions{})
+			w.table(core.AckRoute)
+			w.Target("a").Run(core.Info{}, before, after)
+			w.publish(core.AckAll, false, core.Event{Topic: "t"})
+			answers := []func(){
+				func() { before.next(t).Answer(test.old) },
+				func() { after.next(t).Answer(test.new) },
+			}
+			if !test.oldFirst {
+				answers[0], answers[1] = answers[1], answers[0]
+			}
+			answers[0]()
+			w.noResult()
+			answers[1]()
+			r := w.result()
+			if (r.Err != nil) != test.fails || len(r.Receipts) != 1 {
+				t.Fatalf("result %+v", r)
+			}
+			if got := r.Receipts[0]; !test.fails && (got.ID != test.want.ID || got.Receivers != test.want.Receivers || got.Err != nil) {
+				t.Errorf("receipt %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+// A generation that is gone holds nothing up.
+func TestOneOfTwoGenerationsIsGone(t *testing.T) {
+	w := newWorld(t)
+	gone, alive := newSink(), newSink()
+	gone.failed = true
+	w.edge("a", alive, core.Info{}, bus.EdgeOptions{})
+	w.table(core.AckRoute)
+	w.Target("a").Run(core.Info{}, gone, alive)
+	w.publish(core.AckAll, false, core.Event{Topic: "t"})
+	alive.next(t).Answer(accepted)
+	if r := w.result(); r.Err != nil {
+		t.Errorf("result %+v", r)
+	}
+}

@@ -56,6 +56,9 @@ type EdgeOptions struct {
 	QueueEvents int
 	QueueBytes  int
 	Overflow    Overflow
+	// After is the edge that this one takes the place of, or nil. What that has
+	// queued is delivered first, so that order holds over the change.
+	After *Edge
 }
 
 // Edge leads from the sources of a route to one target. It has a bounded queue
@@ -273,6 +276,14 @@ func (e *Edge) signal() {
 // run hands batches to the target until the edge is closed and empty.
 func (e *Edge) run(ctx context.Context) {
 	defer close(e.stopped)
+	if e.options.After != nil {
+		select {
+		case <-e.options.After.stopped:
+			e.options.After = nil // else each edge would keep all before it alive
+		case <-ctx.Done():
+			return
+		}
+	}
 	batch := make([]Delivery, 0, BatchEvents)
 	for {
 		batch = e.take(batch[:0])
@@ -340,13 +351,14 @@ func (e *Edge) deliver(ctx context.Context, batch []Delivery) {
 			answerAll(batch, refusal)
 			return
 		case len(sinks) > 0:
-			if err := sinks[len(sinks)-1].Deliver(ctx, batch); err == nil {
+			if deliverTo(ctx, sinks, batch) {
 				return
-			} else if ctx.Err() != nil {
+			}
+			if ctx.Err() != nil {
 				answerAll(batch, e.stoppedRefusal())
 				return
 			}
-			// The sink is ending and took nothing. Whoever runs it says so
+			// The sinks are ending and took nothing. Whoever runs them says so
 			// through the target; until then there is nothing to do.
 		}
 		select {

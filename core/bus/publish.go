@@ -9,15 +9,20 @@ import (
 type Delivery struct {
 	Frame frame.Frame
 
-	edge  *Edge
-	pub   *pending // nil when nobody waits for the answer
-	share int32    // the edge's part of pub
-	event int32    // index of the event within its publication
+	edge   *Edge
+	copies *copiesAnswer // set while it is one of several, to several generations
+	pub    *pending      // nil when nobody waits for the answer
+	share  int32         // the edge's part of pub
+	event  int32         // index of the event within its publication
 }
 
 // Answer answers the delivery. It never blocks. A second answer for the same
 // delivery is a defect of the caller.
 func (d Delivery) Answer(receipt core.Receipt) {
+	if d.copies != nil {
+		d.copies.answer(receipt)
+		return
+	}
 	counts := &d.edge.counts
 	if receipt.Err != nil {
 		counts.Refused.Add(1)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/frame"
+	"github.com/pushbridge/bridge/core/state"
 )
 
 // Host is a core.Host for unit tests: it keeps what is published and answers as
@@ -24,6 +25,7 @@ type Host struct {
 	OnCall func(ctx context.Context, call core.Call) ([]core.Answer, error)
 
 	t       testing.TB
+	state   *state.Store
 	shared  *core.SharedObjects
 	metrics *prometheus.Registry
 
@@ -35,7 +37,7 @@ type Host struct {
 // NewHost returns a host that logs to the test.
 func NewHost(t testing.TB) *Host {
 	return &Host{
-		t: t, shared: core.NewSharedObjects(), metrics: prometheus.NewRegistry(),
+		t: t, state: state.New(), shared: core.NewSharedObjects(), metrics: prometheus.NewRegistry(),
 		arrived: make(chan struct{}),
 	}
 }
@@ -106,6 +108,18 @@ func (h *Host) Call(ctx context.Context, call core.Call) ([]core.Answer, error) 
 func (h *Host) Listen(ctx context.Context, address string) (net.Listener, error) {
 	return core.ListenLocal(ctx, address)
 }
+
+// Peers implements core.Host: there are none.
+func (h *Host) Peers() core.Peers { return noPeers{} }
+
+type noPeers struct{}
+
+func (noPeers) List() []string { return nil }
+
+func (noPeers) Broadcast(context.Context, []byte) error { return nil }
+
+// State implements core.Host, for an instance named "test".
+func (h *Host) State() core.State { return h.state.Instance("test") }
 
 // Shared implements core.Host.
 func (h *Host) Shared(key string, create func() (io.Closer, error)) (io.Closer, func() error, error) {

@@ -11,6 +11,10 @@ import (
 	"github.com/pushbridge/bridge/core/bus"
 	"github.com/pushbridge/bridge/core/frame"
 	"github.com/pushbridge/bridge/core/inprocess"
+	"github.com/pushbridge/bridge/core/peers"
+	"github.com/pushbridge/bridge/core/services"
+	"github.com/pushbridge/bridge/core/sockets"
+	"github.com/pushbridge/bridge/core/state"
 	"github.com/pushbridge/bridge/core/wire"
 	"github.com/pushbridge/bridge/core/wire/process"
 )
@@ -54,7 +58,7 @@ type opener func(t testing.TB, adapter core.Adapter, config string) *place
 func openInProcess(t testing.TB, adapter core.Adapter, config string) *place {
 	t.Helper()
 	p := &place{bus: bus.New(), inProcess: true}
-	opened, err := inprocess.NewProcess(p.bus, Logger(t)).Open(testContext(t), adapter, instanceName, json.RawMessage(config))
+	opened, err := inprocess.NewProcess(p.bus, offered(), Logger(t)).Open(testContext(t), adapter, instanceName, json.RawMessage(config))
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -75,7 +79,7 @@ func openInChild(t testing.TB, adapter core.Adapter, config string) *place {
 	}
 	child, err := process.Start(testContext(t), process.Options{
 		Name: adapter.Describe().Name, Path: self, RuntimeDir: dir,
-		Env: []string{envServe + "=1"}, Bus: p.bus, Log: Logger(t),
+		Env: []string{envServe + "=1"}, Bus: p.bus, Services: offered(), Log: Logger(t),
 	})
 	if err != nil {
 		os.RemoveAll(dir)
@@ -89,6 +93,23 @@ func openInChild(t testing.TB, adapter core.Adapter, config string) *place {
 	}
 	p.put(opened, opened.Info())
 	return p
+}
+
+// offered are the services of a place. Sockets are opened when they are asked for
+// and belong to the instance alone.
+func offered() services.Services {
+	return services.Services{
+		Socket: func(ctx context.Context, _, address string) (int, error) {
+			socket, err := sockets.New().Open(ctx, address)
+			if err != nil {
+				return -1, err
+			}
+			defer socket.Release()
+			return socket.Descriptor()
+		},
+		Peers: peers.NewRegistry(),
+		State: state.New(),
+	}
 }
 
 // put makes the instance the target of an edge.

@@ -121,6 +121,13 @@ func (w *Window[T]) AnswerThrough(number uint64, items []T) ([]T, bool) {
 	return items, true
 }
 
+// Progress tells how many items are open, and how many were answered so far.
+func (w *Window[T]) Progress() (open int, answered uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.open, w.base + uint64(w.count-w.open)
+}
+
 // Idle waits until nothing is open any more, or ctx ends.
 func (w *Window[T]) Idle(ctx context.Context) error {
 	if err := w.lockWhenFree(ctx, w.maxItems, w.maxBytes); err != nil {

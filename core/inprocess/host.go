@@ -2,9 +2,11 @@ package inprocess
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +14,7 @@ import (
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/bus"
 	"github.com/pushbridge/bridge/core/frame"
+	"github.com/pushbridge/bridge/core/services"
 )
 
 // host is core.Host for one instance in this process.
@@ -19,6 +22,8 @@ type host struct {
 	name      string
 	bus       *bus.Bus
 	publisher *bus.Publisher
+	services  services.Services
+	peers     *peerGroup
 	shared    *core.SharedObjects
 	log       *slog.Logger
 	metrics   *prometheus.Registry
@@ -26,7 +31,7 @@ type host struct {
 
 func newHost(name string, p *Process) *host {
 	return &host{
-		name: name, bus: p.bus, publisher: p.bus.Publisher(name), shared: p.shared,
+		name: name, bus: p.bus, publisher: p.bus.Publisher(name), services: p.services, peers: &peerGroup{}, shared: p.shared,
 		log:     p.log.With("instance", name),
 		metrics: prometheus.NewRegistry(),
 	}
@@ -76,8 +81,23 @@ func (h *host) Call(ctx context.Context, call core.Call) ([]core.Answer, error) 
 
 // Listen implements core.Host.
 func (h *host) Listen(ctx context.Context, address string) (net.Listener, error) {
-	return core.ListenLocal(ctx, address)
+	if h.services.Socket == nil {
+		return nil, fmt.Errorf("listen on %s: this bridge opens no sockets", address)
+	}
+	descriptor, err := h.services.Socket(ctx, h.name, address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	file := os.NewFile(uintptr(descriptor), address)
+	defer file.Close() // the listener has a descriptor of its own
+	return net.FileListener(file)
 }
+
+// Peers implements core.Host.
+func (h *host) Peers() core.Peers { return h.peers }
+
+// State implements core.Host.
+func (h *host) State() core.State { return h.services.State.Instance(h.name) }
 
 // Shared implements core.Host.
 func (h *host) Shared(key string, create func() (io.Closer, error)) (io.Closer, func() error, error) {

@@ -17,6 +17,8 @@ import (
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/bus"
 	"github.com/pushbridge/bridge/core/inflight"
+	"github.com/pushbridge/bridge/core/metrics"
+	"github.com/pushbridge/bridge/core/services"
 )
 
 // The window of events that an instance has not answered, as in a plugin.
@@ -42,14 +44,15 @@ type Instance struct {
 
 // Process is what the instances of one file and process share.
 type Process struct {
-	bus    *bus.Bus
-	log    *slog.Logger
-	shared *core.SharedObjects
+	bus      *bus.Bus
+	services services.Services
+	log      *slog.Logger
+	shared   *core.SharedObjects
 }
 
 // NewProcess returns a place for instances.
-func NewProcess(b *bus.Bus, log *slog.Logger) *Process {
-	return &Process{bus: b, log: log, shared: core.NewSharedObjects()}
+func NewProcess(b *bus.Bus, offered services.Services, log *slog.Logger) *Process {
+	return &Process{bus: b, services: offered, log: log, shared: core.NewSharedObjects()}
 }
 
 // Open makes an instance of the adapter.
@@ -66,6 +69,7 @@ func (p *Process) Open(ctx context.Context, adapter core.Adapter, name string, c
 		return nil, err
 	}
 	i.adapted = adapted
+	i.host.peers.join(p.services.Peers, i)
 	return i, nil
 }
 
@@ -110,10 +114,18 @@ func (i *Instance) Answer(ctx context.Context, call core.Call) core.Answer {
 	return core.Answer{None: true}
 }
 
+// Metrics are the instance's metrics, as Prometheus text.
+func (i *Instance) Metrics(context.Context) ([]byte, error) { return metrics.Text(i.host.metrics) }
+
+// Progress tells how many events were handed over and not answered, and how many
+// were answered so far.
+func (i *Instance) Progress() (unanswered int, answered uint64) { return i.window.Progress() }
+
 // Stop ends the instance; what is under way has until ctx ends. Deliveries that
 // are still without an answer get one here.
 func (i *Instance) Stop(ctx context.Context) error {
 	err := i.adapted.Stop(ctx)
+	i.host.peers.leave()
 	i.cancel()
 	gone := &core.Refusal{
 		Code: core.CodeGone, Message: "instance " + i.name + " was stopped with the event in flight",

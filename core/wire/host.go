@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,6 +18,8 @@ type host struct {
 	name      string
 	client    bridgev1.HostClient
 	publisher *publisher
+	peers     *peerGroup
+	socket    string // the path of the bridge's socket
 	shared    *core.SharedObjects
 	log       *slog.Logger
 	metrics   *prometheus.Registry
@@ -26,9 +27,12 @@ type host struct {
 
 func newHost(ctx context.Context, name string, s *server) *host {
 	log := s.log.With("instance", name)
+	client := bridgev1.NewHostClient(s.bridge)
 	return &host{
 		name:      name,
-		client:    bridgev1.NewHostClient(s.bridge),
+		client:    client,
+		peers:     newPeerGroup(ctx, name, client),
+		socket:    s.socket,
 		publisher: newPublisher(ctx, name, s.bridge, log),
 		shared:    s.shared,
 		log:       log,
@@ -56,10 +60,11 @@ func (h *host) Call(ctx context.Context, call core.Call) ([]core.Answer, error) 
 	return answers, nil
 }
 
-// Listen implements core.Host.
-func (h *host) Listen(ctx context.Context, address string) (net.Listener, error) {
-	return core.ListenLocal(ctx, address)
-}
+// Peers implements core.Host.
+func (h *host) Peers() core.Peers { return h.peers }
+
+// State implements core.Host.
+func (h *host) State() core.State { return instanceState{h.name, h.client} }
 
 // Shared implements core.Host.
 func (h *host) Shared(key string, create func() (io.Closer, error)) (io.Closer, func() error, error) {

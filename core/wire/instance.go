@@ -56,6 +56,7 @@ func (i *instance) start(ctx context.Context) error {
 func (i *instance) end(ctx context.Context) {
 	i.host.close(ctx)
 	i.cancel()
+	i.host.peers.close()
 }
 
 // delivering is one Deliver stream: events in, receipts out.

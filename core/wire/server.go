@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pushbridge/bridge/core"
+	"github.com/pushbridge/bridge/core/metrics"
 	"github.com/pushbridge/bridge/core/wire/bridgev1"
 	"github.com/pushbridge/bridge/core/wire/stream"
 )
@@ -24,6 +25,7 @@ type server struct {
 	bridgev1.UnimplementedAdapterServer
 	adapters []core.Adapter
 	bridge   *grpc.ClientConn
+	socket   string // of the bridge
 	shared   *core.SharedObjects
 	log      *slog.Logger
 
@@ -41,7 +43,7 @@ func newServer(adapters []core.Adapter, hostSocket string, log *slog.Logger) (*s
 		return nil, fmt.Errorf("connect to the bridge at %q: %w", hostSocket, err)
 	}
 	return &server{
-		adapters: adapters, bridge: bridge, log: log,
+		adapters: adapters, bridge: bridge, socket: hostSocket, log: log,
 		shared:    core.NewSharedObjects(),
 		instances: make(map[string]*instance),
 	}, nil
@@ -70,7 +72,7 @@ func (s *server) instance(name string) (*instance, error) {
 
 // Describe implements bridge.v1.Adapter.
 func (s *server) Describe(context.Context, *bridgev1.DescribeRequest) (*bridgev1.DescribeReply, error) {
-	reply := &bridgev1.DescribeReply{}
+	reply := &bridgev1.DescribeReply{TakesListeners: true}
 	for _, a := range s.adapters {
 		reply.Adapters = append(reply.Adapters, stream.InfoToProto(a.Describe()))
 	}
@@ -191,6 +193,43 @@ func (s *server) Check(ctx context.Context, r *bridgev1.InstanceRequest) (*bridg
 		}
 	}
 	return reply, nil
+}
+
+// FromPeer implements bridge.v1.Adapter.
+func (s *server) FromPeer(_ context.Context, r *bridgev1.FromPeerRequest) (*bridgev1.FromPeerReply, error) {
+	i, err := s.instance(r.GetInstance())
+	if err != nil {
+		return nil, err
+	}
+	if receiver, ok := i.adapted.(core.PeerReceiver); ok {
+		for _, m := range r.GetMessages() {
+			receiver.FromPeer(i.ctx, m.GetPeer(), m.GetData())
+		}
+	}
+	return &bridgev1.FromPeerReply{}, nil
+}
+
+// PeersChanged implements bridge.v1.Adapter.
+func (s *server) PeersChanged(_ context.Context, r *bridgev1.PeersChangedRequest) (*bridgev1.PeersChangedReply, error) {
+	i, err := s.instance(r.GetInstance())
+	if err != nil {
+		return nil, err
+	}
+	i.host.peers.set(r.GetPeers())
+	if receiver, ok := i.adapted.(core.PeerReceiver); ok {
+		receiver.PeersChanged(i.ctx)
+	}
+	return &bridgev1.PeersChangedReply{}, nil
+}
+
+// Metrics implements bridge.v1.Adapter.
+func (s *server) Metrics(_ context.Context, r *bridgev1.InstanceRequest) (*bridgev1.MetricsReply, error) {
+	i, err := s.instance(r.GetInstance())
+	if err != nil {
+		return nil, err
+	}
+	text, err := metrics.Text(i.host.metrics)
+	return &bridgev1.MetricsReply{Text: text}, stream.ToStatus(err)
 }
 
 // Stop implements bridge.v1.Adapter.

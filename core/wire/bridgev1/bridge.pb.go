@@ -1124,10 +1124,12 @@ func (*DescribeRequest) Descriptor() ([]byte, []int) {
 }
 
 type DescribeReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Adapters      []*Info                `protobuf:"bytes,1,rep,name=adapters,proto3" json:"adapters,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Adapters []*Info                `protobuf:"bytes,1,rep,name=adapters,proto3" json:"adapters,omitempty"`
+	// The plugin takes listening descriptors by Host.Listen.
+	TakesListeners bool `protobuf:"varint,2,opt,name=takes_listeners,json=takesListeners,proto3" json:"takes_listeners,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DescribeReply) Reset() {
@@ -1165,6 +1167,13 @@ func (x *DescribeReply) GetAdapters() []*Info {
 		return x.Adapters
 	}
 	return nil
+}
+
+func (x *DescribeReply) GetTakesListeners() bool {
+	if x != nil {
+		return x.TakesListeners
+	}
+	return false
 }
 
 type Info struct {
@@ -2263,6 +2272,967 @@ func (*StopReply) Descriptor() ([]byte, []int) {
 	return file_bridge_proto_rawDescGZIP(), []int{33}
 }
 
+type FromPeerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Messages      []*PeerMessage         `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FromPeerRequest) Reset() {
+	*x = FromPeerRequest{}
+	mi := &file_bridge_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FromPeerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FromPeerRequest) ProtoMessage() {}
+
+func (x *FromPeerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FromPeerRequest.ProtoReflect.Descriptor instead.
+func (*FromPeerRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *FromPeerRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *FromPeerRequest) GetMessages() []*PeerMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+type PeerMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Peer          string                 `protobuf:"bytes,1,opt,name=peer,proto3" json:"peer,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerMessage) Reset() {
+	*x = PeerMessage{}
+	mi := &file_bridge_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerMessage) ProtoMessage() {}
+
+func (x *PeerMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerMessage.ProtoReflect.Descriptor instead.
+func (*PeerMessage) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PeerMessage) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *PeerMessage) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type FromPeerReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FromPeerReply) Reset() {
+	*x = FromPeerReply{}
+	mi := &file_bridge_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FromPeerReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FromPeerReply) ProtoMessage() {}
+
+func (x *FromPeerReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FromPeerReply.ProtoReflect.Descriptor instead.
+func (*FromPeerReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{36}
+}
+
+type PeersChangedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Peers         []string               `protobuf:"bytes,2,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeersChangedRequest) Reset() {
+	*x = PeersChangedRequest{}
+	mi := &file_bridge_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeersChangedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeersChangedRequest) ProtoMessage() {}
+
+func (x *PeersChangedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeersChangedRequest.ProtoReflect.Descriptor instead.
+func (*PeersChangedRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *PeersChangedRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *PeersChangedRequest) GetPeers() []string {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+type PeersChangedReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeersChangedReply) Reset() {
+	*x = PeersChangedReply{}
+	mi := &file_bridge_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeersChangedReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeersChangedReply) ProtoMessage() {}
+
+func (x *PeersChangedReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeersChangedReply.ProtoReflect.Descriptor instead.
+func (*PeersChangedReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{38}
+}
+
+type MetricsReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Prometheus text exposition.
+	Text          []byte `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsReply) Reset() {
+	*x = MetricsReply{}
+	mi := &file_bridge_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsReply) ProtoMessage() {}
+
+func (x *MetricsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsReply.ProtoReflect.Descriptor instead.
+func (*MetricsReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *MetricsReply) GetText() []byte {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+type ListenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListenRequest) Reset() {
+	*x = ListenRequest{}
+	mi := &file_bridge_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListenRequest) ProtoMessage() {}
+
+func (x *ListenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListenRequest.ProtoReflect.Descriptor instead.
+func (*ListenRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListenRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *ListenRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+type ListenReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListenReply) Reset() {
+	*x = ListenReply{}
+	mi := &file_bridge_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListenReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListenReply) ProtoMessage() {}
+
+func (x *ListenReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListenReply.ProtoReflect.Descriptor instead.
+func (*ListenReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ListenReply) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+type BroadcastRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Messages      [][]byte               `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BroadcastRequest) Reset() {
+	*x = BroadcastRequest{}
+	mi := &file_bridge_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BroadcastRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BroadcastRequest) ProtoMessage() {}
+
+func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BroadcastRequest.ProtoReflect.Descriptor instead.
+func (*BroadcastRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *BroadcastRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *BroadcastRequest) GetMessages() [][]byte {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+type BroadcastReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BroadcastReply) Reset() {
+	*x = BroadcastReply{}
+	mi := &file_bridge_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BroadcastReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BroadcastReply) ProtoMessage() {}
+
+func (x *BroadcastReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BroadcastReply.ProtoReflect.Descriptor instead.
+func (*BroadcastReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{43}
+}
+
+type StateEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Revision      uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateEntry) Reset() {
+	*x = StateEntry{}
+	mi := &file_bridge_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateEntry) ProtoMessage() {}
+
+func (x *StateEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateEntry.ProtoReflect.Descriptor instead.
+func (*StateEntry) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *StateEntry) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *StateEntry) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *StateEntry) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+type GetStateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Bucket        string                 `protobuf:"bytes,2,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Key           string                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStateRequest) Reset() {
+	*x = GetStateRequest{}
+	mi := &file_bridge_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStateRequest) ProtoMessage() {}
+
+func (x *GetStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStateRequest.ProtoReflect.Descriptor instead.
+func (*GetStateRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *GetStateRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *GetStateRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *GetStateRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type GetStateReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent if there is no entry.
+	Entry         *StateEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStateReply) Reset() {
+	*x = GetStateReply{}
+	mi := &file_bridge_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStateReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStateReply) ProtoMessage() {}
+
+func (x *GetStateReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStateReply.ProtoReflect.Descriptor instead.
+func (*GetStateReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *GetStateReply) GetEntry() *StateEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+type PutStateRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Bucket   string                 `protobuf:"bytes,2,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Key      string                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	Value    []byte                 `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	// Nanoseconds; 0 means for ever.
+	Ttl int64 `protobuf:"varint,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// Put only if the entry has this revision, 0 meaning that there is none.
+	Revision      *uint64 `protobuf:"varint,6,opt,name=revision,proto3,oneof" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutStateRequest) Reset() {
+	*x = PutStateRequest{}
+	mi := &file_bridge_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutStateRequest) ProtoMessage() {}
+
+func (x *PutStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutStateRequest.ProtoReflect.Descriptor instead.
+func (*PutStateRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *PutStateRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *PutStateRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *PutStateRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *PutStateRequest) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *PutStateRequest) GetTtl() int64 {
+	if x != nil {
+		return x.Ttl
+	}
+	return 0
+}
+
+func (x *PutStateRequest) GetRevision() uint64 {
+	if x != nil && x.Revision != nil {
+		return *x.Revision
+	}
+	return 0
+}
+
+type PutStateReply struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision uint64                 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The entry has another revision than asked for; nothing was put.
+	Conflict      bool `protobuf:"varint,2,opt,name=conflict,proto3" json:"conflict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutStateReply) Reset() {
+	*x = PutStateReply{}
+	mi := &file_bridge_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutStateReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutStateReply) ProtoMessage() {}
+
+func (x *PutStateReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutStateReply.ProtoReflect.Descriptor instead.
+func (*PutStateReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *PutStateReply) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *PutStateReply) GetConflict() bool {
+	if x != nil {
+		return x.Conflict
+	}
+	return false
+}
+
+type DeleteStateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Bucket        string                 `protobuf:"bytes,2,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Key           string                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteStateRequest) Reset() {
+	*x = DeleteStateRequest{}
+	mi := &file_bridge_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteStateRequest) ProtoMessage() {}
+
+func (x *DeleteStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteStateRequest.ProtoReflect.Descriptor instead.
+func (*DeleteStateRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *DeleteStateRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *DeleteStateRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *DeleteStateRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type DeleteStateReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteStateReply) Reset() {
+	*x = DeleteStateReply{}
+	mi := &file_bridge_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteStateReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteStateReply) ProtoMessage() {}
+
+func (x *DeleteStateReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteStateReply.ProtoReflect.Descriptor instead.
+func (*DeleteStateReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{50}
+}
+
+type ListStateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Bucket        string                 `protobuf:"bytes,2,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStateRequest) Reset() {
+	*x = ListStateRequest{}
+	mi := &file_bridge_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStateRequest) ProtoMessage() {}
+
+func (x *ListStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStateRequest.ProtoReflect.Descriptor instead.
+func (*ListStateRequest) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ListStateRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *ListStateRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *ListStateRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+type ListStateReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entries       []*StateEntry          `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStateReply) Reset() {
+	*x = ListStateReply{}
+	mi := &file_bridge_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStateReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStateReply) ProtoMessage() {}
+
+func (x *ListStateReply) ProtoReflect() protoreflect.Message {
+	mi := &file_bridge_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStateReply.ProtoReflect.Descriptor instead.
+func (*ListStateReply) Descriptor() ([]byte, []int) {
+	return file_bridge_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ListStateReply) GetEntries() []*StateEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
 var File_bridge_proto protoreflect.FileDescriptor
 
 const file_bridge_proto_rawDesc = "" +
@@ -2333,9 +3303,10 @@ const file_bridge_proto_rawDesc = "" +
 	"\x0fNumberedReceipt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12,\n" +
 	"\areceipt\x18\x02 \x01(\v2\x12.bridge.v1.ReceiptR\areceipt\"\x11\n" +
-	"\x0fDescribeRequest\"<\n" +
+	"\x0fDescribeRequest\"e\n" +
 	"\rDescribeReply\x12+\n" +
-	"\badapters\x18\x01 \x03(\v2\x0f.bridge.v1.InfoR\badapters\"\x96\x02\n" +
+	"\badapters\x18\x01 \x03(\v2\x0f.bridge.v1.InfoR\badapters\x12'\n" +
+	"\x0ftakes_listeners\x18\x02 \x01(\bR\x0etakesListeners\"\x96\x02\n" +
 	"\x04Info\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
@@ -2406,7 +3377,62 @@ const file_bridge_proto_rawDesc = "" +
 	"\n" +
 	"CheckReply\x12\x18\n" +
 	"\aproblem\x18\x01 \x01(\tR\aproblem\"\v\n" +
-	"\tStopReply*=\n" +
+	"\tStopReply\"a\n" +
+	"\x0fFromPeerRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x122\n" +
+	"\bmessages\x18\x02 \x03(\v2\x16.bridge.v1.PeerMessageR\bmessages\"5\n" +
+	"\vPeerMessage\x12\x12\n" +
+	"\x04peer\x18\x01 \x01(\tR\x04peer\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x0f\n" +
+	"\rFromPeerReply\"G\n" +
+	"\x13PeersChangedRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x14\n" +
+	"\x05peers\x18\x02 \x03(\tR\x05peers\"\x13\n" +
+	"\x11PeersChangedReply\"\"\n" +
+	"\fMetricsReply\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\fR\x04text\"E\n" +
+	"\rListenRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"#\n" +
+	"\vListenReply\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"J\n" +
+	"\x10BroadcastRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
+	"\bmessages\x18\x02 \x03(\fR\bmessages\"\x10\n" +
+	"\x0eBroadcastReply\"P\n" +
+	"\n" +
+	"StateEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"W\n" +
+	"\x0fGetStateRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
+	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\"<\n" +
+	"\rGetStateReply\x12+\n" +
+	"\x05entry\x18\x01 \x01(\v2\x15.bridge.v1.StateEntryR\x05entry\"\xad\x01\n" +
+	"\x0fPutStateRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
+	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\fR\x05value\x12\x10\n" +
+	"\x03ttl\x18\x05 \x01(\x03R\x03ttl\x12\x1f\n" +
+	"\brevision\x18\x06 \x01(\x04H\x00R\brevision\x88\x01\x01B\v\n" +
+	"\t_revision\"G\n" +
+	"\rPutStateReply\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x1a\n" +
+	"\bconflict\x18\x02 \x01(\bR\bconflict\"Z\n" +
+	"\x12DeleteStateRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
+	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\"\x12\n" +
+	"\x10DeleteStateReply\"^\n" +
+	"\x10ListStateRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
+	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x16\n" +
+	"\x06prefix\x18\x03 \x01(\tR\x06prefix\"A\n" +
+	"\x0eListStateReply\x12/\n" +
+	"\aentries\x18\x01 \x03(\v2\x15.bridge.v1.StateEntryR\aentries*=\n" +
 	"\x04Kind\x12\x10\n" +
 	"\fKIND_MESSAGE\x10\x00\x12\x0f\n" +
 	"\vKIND_CLIENT\x10\x01\x12\x12\n" +
@@ -2427,7 +3453,7 @@ const file_bridge_proto_rawDesc = "" +
 	"SCOPE_ONCE\x10\x01*4\n" +
 	"\bSeverity\x12\x12\n" +
 	"\x0eSEVERITY_ERROR\x10\x00\x12\x14\n" +
-	"\x10SEVERITY_WARNING\x10\x012\xf9\x04\n" +
+	"\x10SEVERITY_WARNING\x10\x012\xc9\x06\n" +
 	"\aAdapter\x12@\n" +
 	"\bDescribe\x12\x1a.bridge.v1.DescribeRequest\x1a\x18.bridge.v1.DescribeReply\x12@\n" +
 	"\bValidate\x12\x1a.bridge.v1.ValidateRequest\x1a\x18.bridge.v1.ValidateReply\x124\n" +
@@ -2436,12 +3462,21 @@ const file_bridge_proto_rawDesc = "" +
 	"\x05Drain\x12\x1a.bridge.v1.InstanceRequest\x1a\x15.bridge.v1.DrainReply\x12I\n" +
 	"\vReconfigure\x12\x1d.bridge.v1.ReconfigureRequest\x1a\x1b.bridge.v1.ReconfigureReply\x12:\n" +
 	"\x06Answer\x12\x18.bridge.v1.AnswerRequest\x1a\x16.bridge.v1.AnswerReply\x12:\n" +
-	"\x05Check\x12\x1a.bridge.v1.InstanceRequest\x1a\x15.bridge.v1.CheckReply\x128\n" +
+	"\x05Check\x12\x1a.bridge.v1.InstanceRequest\x1a\x15.bridge.v1.CheckReply\x12@\n" +
+	"\bFromPeer\x12\x1a.bridge.v1.FromPeerRequest\x1a\x18.bridge.v1.FromPeerReply\x12L\n" +
+	"\fPeersChanged\x12\x1e.bridge.v1.PeersChangedRequest\x1a\x1c.bridge.v1.PeersChangedReply\x12>\n" +
+	"\aMetrics\x12\x1a.bridge.v1.InstanceRequest\x1a\x17.bridge.v1.MetricsReply\x128\n" +
 	"\x04Stop\x12\x1a.bridge.v1.InstanceRequest\x1a\x14.bridge.v1.StopReply\x12?\n" +
-	"\aDeliver\x12\x17.bridge.v1.DeliverBatch\x1a\x17.bridge.v1.ReceiptBatch(\x010\x012\x80\x01\n" +
+	"\aDeliver\x12\x17.bridge.v1.DeliverBatch\x1a\x17.bridge.v1.ReceiptBatch(\x010\x012\x95\x04\n" +
 	"\x04Host\x12B\n" +
 	"\aPublish\x12\x1b.bridge.v1.PublicationBatch\x1a\x16.bridge.v1.ResultBatch(\x010\x01\x124\n" +
-	"\x04Call\x12\x16.bridge.v1.CallRequest\x1a\x14.bridge.v1.CallReplyB1Z/github.com/pushbridge/bridge/core/wire/bridgev1b\x06proto3"
+	"\x04Call\x12\x16.bridge.v1.CallRequest\x1a\x14.bridge.v1.CallReply\x12:\n" +
+	"\x06Listen\x12\x18.bridge.v1.ListenRequest\x1a\x16.bridge.v1.ListenReply\x12C\n" +
+	"\tBroadcast\x12\x1b.bridge.v1.BroadcastRequest\x1a\x19.bridge.v1.BroadcastReply\x12@\n" +
+	"\bGetState\x12\x1a.bridge.v1.GetStateRequest\x1a\x18.bridge.v1.GetStateReply\x12@\n" +
+	"\bPutState\x12\x1a.bridge.v1.PutStateRequest\x1a\x18.bridge.v1.PutStateReply\x12I\n" +
+	"\vDeleteState\x12\x1d.bridge.v1.DeleteStateRequest\x1a\x1b.bridge.v1.DeleteStateReply\x12C\n" +
+	"\tListState\x12\x1b.bridge.v1.ListStateRequest\x1a\x19.bridge.v1.ListStateReplyB1Z/github.com/pushbridge/bridge/core/wire/bridgev1b\x06proto3"
 
 var (
 	file_bridge_proto_rawDescOnce sync.Once
@@ -2456,56 +3491,75 @@ func file_bridge_proto_rawDescGZIP() []byte {
 }
 
 var file_bridge_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_bridge_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_bridge_proto_goTypes = []any{
-	(Kind)(0),                  // 0: bridge.v1.Kind
-	(Ack)(0),                   // 1: bridge.v1.Ack
-	(Outcome)(0),               // 2: bridge.v1.Outcome
-	(Scope)(0),                 // 3: bridge.v1.Scope
-	(Severity)(0),              // 4: bridge.v1.Severity
-	(*Event)(nil),              // 5: bridge.v1.Event
-	(*Audience)(nil),           // 6: bridge.v1.Audience
-	(*Entries)(nil),            // 7: bridge.v1.Entries
-	(*Publication)(nil),        // 8: bridge.v1.Publication
-	(*PublicationBatch)(nil),   // 9: bridge.v1.PublicationBatch
-	(*ResultBatch)(nil),        // 10: bridge.v1.ResultBatch
-	(*Result)(nil),             // 11: bridge.v1.Result
-	(*Receipt)(nil),            // 12: bridge.v1.Receipt
-	(*Refusal)(nil),            // 13: bridge.v1.Refusal
-	(*DeliverBatch)(nil),       // 14: bridge.v1.DeliverBatch
-	(*ReceiptBatch)(nil),       // 15: bridge.v1.ReceiptBatch
-	(*NumberedReceipt)(nil),    // 16: bridge.v1.NumberedReceipt
-	(*DescribeRequest)(nil),    // 17: bridge.v1.DescribeRequest
-	(*DescribeReply)(nil),      // 18: bridge.v1.DescribeReply
-	(*Info)(nil),               // 19: bridge.v1.Info
-	(*ValidateRequest)(nil),    // 20: bridge.v1.ValidateRequest
-	(*ValidateReply)(nil),      // 21: bridge.v1.ValidateReply
-	(*Finding)(nil),            // 22: bridge.v1.Finding
-	(*Address)(nil),            // 23: bridge.v1.Address
-	(*OpenRequest)(nil),        // 24: bridge.v1.OpenRequest
-	(*OpenReply)(nil),          // 25: bridge.v1.OpenReply
-	(*InstanceRequest)(nil),    // 26: bridge.v1.InstanceRequest
-	(*StartReply)(nil),         // 27: bridge.v1.StartReply
-	(*DrainReply)(nil),         // 28: bridge.v1.DrainReply
-	(*ReconfigureRequest)(nil), // 29: bridge.v1.ReconfigureRequest
-	(*ReconfigureReply)(nil),   // 30: bridge.v1.ReconfigureReply
-	(*Call)(nil),               // 31: bridge.v1.Call
-	(*AnswerRequest)(nil),      // 32: bridge.v1.AnswerRequest
-	(*AnswerReply)(nil),        // 33: bridge.v1.AnswerReply
-	(*Answer)(nil),             // 34: bridge.v1.Answer
-	(*CallRequest)(nil),        // 35: bridge.v1.CallRequest
-	(*CallReply)(nil),          // 36: bridge.v1.CallReply
-	(*CheckReply)(nil),         // 37: bridge.v1.CheckReply
-	(*StopReply)(nil),          // 38: bridge.v1.StopReply
-	nil,                        // 39: bridge.v1.Event.MetaEntry
-	nil,                        // 40: bridge.v1.Audience.KindsEntry
+	(Kind)(0),                   // 0: bridge.v1.Kind
+	(Ack)(0),                    // 1: bridge.v1.Ack
+	(Outcome)(0),                // 2: bridge.v1.Outcome
+	(Scope)(0),                  // 3: bridge.v1.Scope
+	(Severity)(0),               // 4: bridge.v1.Severity
+	(*Event)(nil),               // 5: bridge.v1.Event
+	(*Audience)(nil),            // 6: bridge.v1.Audience
+	(*Entries)(nil),             // 7: bridge.v1.Entries
+	(*Publication)(nil),         // 8: bridge.v1.Publication
+	(*PublicationBatch)(nil),    // 9: bridge.v1.PublicationBatch
+	(*ResultBatch)(nil),         // 10: bridge.v1.ResultBatch
+	(*Result)(nil),              // 11: bridge.v1.Result
+	(*Receipt)(nil),             // 12: bridge.v1.Receipt
+	(*Refusal)(nil),             // 13: bridge.v1.Refusal
+	(*DeliverBatch)(nil),        // 14: bridge.v1.DeliverBatch
+	(*ReceiptBatch)(nil),        // 15: bridge.v1.ReceiptBatch
+	(*NumberedReceipt)(nil),     // 16: bridge.v1.NumberedReceipt
+	(*DescribeRequest)(nil),     // 17: bridge.v1.DescribeRequest
+	(*DescribeReply)(nil),       // 18: bridge.v1.DescribeReply
+	(*Info)(nil),                // 19: bridge.v1.Info
+	(*ValidateRequest)(nil),     // 20: bridge.v1.ValidateRequest
+	(*ValidateReply)(nil),       // 21: bridge.v1.ValidateReply
+	(*Finding)(nil),             // 22: bridge.v1.Finding
+	(*Address)(nil),             // 23: bridge.v1.Address
+	(*OpenRequest)(nil),         // 24: bridge.v1.OpenRequest
+	(*OpenReply)(nil),           // 25: bridge.v1.OpenReply
+	(*InstanceRequest)(nil),     // 26: bridge.v1.InstanceRequest
+	(*StartReply)(nil),          // 27: bridge.v1.StartReply
+	(*DrainReply)(nil),          // 28: bridge.v1.DrainReply
+	(*ReconfigureRequest)(nil),  // 29: bridge.v1.ReconfigureRequest
+	(*ReconfigureReply)(nil),    // 30: bridge.v1.ReconfigureReply
+	(*Call)(nil),                // 31: bridge.v1.Call
+	(*AnswerRequest)(nil),       // 32: bridge.v1.AnswerRequest
+	(*AnswerReply)(nil),         // 33: bridge.v1.AnswerReply
+	(*Answer)(nil),              // 34: bridge.v1.Answer
+	(*CallRequest)(nil),         // 35: bridge.v1.CallRequest
+	(*CallReply)(nil),           // 36: bridge.v1.CallReply
+	(*CheckReply)(nil),          // 37: bridge.v1.CheckReply
+	(*StopReply)(nil),           // 38: bridge.v1.StopReply
+	(*FromPeerRequest)(nil),     // 39: bridge.v1.FromPeerRequest
+	(*PeerMessage)(nil),         // 40: bridge.v1.PeerMessage
+	(*FromPeerReply)(nil),       // 41: bridge.v1.FromPeerReply
+	(*PeersChangedRequest)(nil), // 42: bridge.v1.PeersChangedRequest
+	(*PeersChangedReply)(nil),   // 43: bridge.v1.PeersChangedReply
+	(*MetricsReply)(nil),        // 44: bridge.v1.MetricsReply
+	(*ListenRequest)(nil),       // 45: bridge.v1.ListenRequest
+	(*ListenReply)(nil),         // 46: bridge.v1.ListenReply
+	(*BroadcastRequest)(nil),    // 47: bridge.v1.BroadcastRequest
+	(*BroadcastReply)(nil),      // 48: bridge.v1.BroadcastReply
+	(*StateEntry)(nil),          // 49: bridge.v1.StateEntry
+	(*GetStateRequest)(nil),     // 50: bridge.v1.GetStateRequest
+	(*GetStateReply)(nil),       // 51: bridge.v1.GetStateReply
+	(*PutStateRequest)(nil),     // 52: bridge.v1.PutStateRequest
+	(*PutStateReply)(nil),       // 53: bridge.v1.PutStateReply
+	(*DeleteStateRequest)(nil),  // 54: bridge.v1.DeleteStateRequest
+	(*DeleteStateReply)(nil),    // 55: bridge.v1.DeleteStateReply
+	(*ListStateRequest)(nil),    // 56: bridge.v1.ListStateRequest
+	(*ListStateReply)(nil),      // 57: bridge.v1.ListStateReply
+	nil,                         // 58: bridge.v1.Event.MetaEntry
+	nil,                         // 59: bridge.v1.Audience.KindsEntry
 }
 var file_bridge_proto_depIdxs = []int32{
 	0,  // 0: bridge.v1.Event.kind:type_name -> bridge.v1.Kind
 	6,  // 1: bridge.v1.Event.only:type_name -> bridge.v1.Audience
 	6,  // 2: bridge.v1.Event.except:type_name -> bridge.v1.Audience
-	39, // 3: bridge.v1.Event.meta:type_name -> bridge.v1.Event.MetaEntry
-	40, // 4: bridge.v1.Audience.kinds:type_name -> bridge.v1.Audience.KindsEntry
+	58, // 3: bridge.v1.Event.meta:type_name -> bridge.v1.Event.MetaEntry
+	59, // 4: bridge.v1.Audience.kinds:type_name -> bridge.v1.Audience.KindsEntry
 	1,  // 5: bridge.v1.Publication.ack:type_name -> bridge.v1.Ack
 	5,  // 6: bridge.v1.Publication.events:type_name -> bridge.v1.Event
 	8,  // 7: bridge.v1.PublicationBatch.publications:type_name -> bridge.v1.Publication
@@ -2529,36 +3583,57 @@ var file_bridge_proto_depIdxs = []int32{
 	13, // 25: bridge.v1.Answer.error:type_name -> bridge.v1.Refusal
 	31, // 26: bridge.v1.CallRequest.call:type_name -> bridge.v1.Call
 	34, // 27: bridge.v1.CallReply.answers:type_name -> bridge.v1.Answer
-	7,  // 28: bridge.v1.Audience.KindsEntry.value:type_name -> bridge.v1.Entries
-	17, // 29: bridge.v1.Adapter.Describe:input_type -> bridge.v1.DescribeRequest
-	20, // 30: bridge.v1.Adapter.Validate:input_type -> bridge.v1.ValidateRequest
-	24, // 31: bridge.v1.Adapter.Open:input_type -> bridge.v1.OpenRequest
-	26, // 32: bridge.v1.Adapter.Start:input_type -> bridge.v1.InstanceRequest
-	26, // 33: bridge.v1.Adapter.Drain:input_type -> bridge.v1.InstanceRequest
-	29, // 34: bridge.v1.Adapter.Reconfigure:input_type -> bridge.v1.ReconfigureRequest
-	32, // 35: bridge.v1.Adapter.Answer:input_type -> bridge.v1.AnswerRequest
-	26, // 36: bridge.v1.Adapter.Check:input_type -> bridge.v1.InstanceRequest
-	26, // 37: bridge.v1.Adapter.Stop:input_type -> bridge.v1.InstanceRequest
-	14, // 38: bridge.v1.Adapter.Deliver:input_type -> bridge.v1.DeliverBatch
-	9,  // 39: bridge.v1.Host.Publish:input_type -> bridge.v1.PublicationBatch
-	35, // 40: bridge.v1.Host.Call:input_type -> bridge.v1.CallRequest
-	18, // 41: bridge.v1.Adapter.Describe:output_type -> bridge.v1.DescribeReply
-	21, // 42: bridge.v1.Adapter.Validate:output_type -> bridge.v1.ValidateReply
-	25, // 43: bridge.v1.Adapter.Open:output_type -> bridge.v1.OpenReply
-	27, // 44: bridge.v1.Adapter.Start:output_type -> bridge.v1.StartReply
-	28, // 45: bridge.v1.Adapter.Drain:output_type -> bridge.v1.DrainReply
-	30, // 46: bridge.v1.Adapter.Reconfigure:output_type -> bridge.v1.ReconfigureReply
-	33, // 47: bridge.v1.Adapter.Answer:output_type -> bridge.v1.AnswerReply
-	37, // 48: bridge.v1.Adapter.Check:output_type -> bridge.v1.CheckReply
-	38, // 49: bridge.v1.Adapter.Stop:output_type -> bridge.v1.StopReply
-	15, // 50: bridge.v1.Adapter.Deliver:output_type -> bridge.v1.ReceiptBatch
-	10, // 51: bridge.v1.Host.Publish:output_type -> bridge.v1.ResultBatch
-	36, // 52: bridge.v1.Host.Call:output_type -> bridge.v1.CallReply
-	41, // [41:53] is the sub-list for method output_type
-	29, // [29:41] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	40, // 28: bridge.v1.FromPeerRequest.messages:type_name -> bridge.v1.PeerMessage
+	49, // 29: bridge.v1.GetStateReply.entry:type_name -> bridge.v1.StateEntry
+	49, // 30: bridge.v1.ListStateReply.entries:type_name -> bridge.v1.StateEntry
+	7,  // 31: bridge.v1.Audience.KindsEntry.value:type_name -> bridge.v1.Entries
+	17, // 32: bridge.v1.Adapter.Describe:input_type -> bridge.v1.DescribeRequest
+	20, // 33: bridge.v1.Adapter.Validate:input_type -> bridge.v1.ValidateRequest
+	24, // 34: bridge.v1.Adapter.Open:input_type -> bridge.v1.OpenRequest
+	26, // 35: bridge.v1.Adapter.Start:input_type -> bridge.v1.InstanceRequest
+	26, // 36: bridge.v1.Adapter.Drain:input_type -> bridge.v1.InstanceRequest
+	29, // 37: bridge.v1.Adapter.Reconfigure:input_type -> bridge.v1.ReconfigureRequest
+	32, // 38: bridge.v1.Adapter.Answer:input_type -> bridge.v1.AnswerRequest
+	26, // 39: bridge.v1.Adapter.Check:input_type -> bridge.v1.InstanceRequest
+	39, // 40: bridge.v1.Adapter.FromPeer:input_type -> bridge.v1.FromPeerRequest
+	42, // 41: bridge.v1.Adapter.PeersChanged:input_type -> bridge.v1.PeersChangedRequest
+	26, // 42: bridge.v1.Adapter.Metrics:input_type -> bridge.v1.InstanceRequest
+	26, // 43: bridge.v1.Adapter.Stop:input_type -> bridge.v1.InstanceRequest
+	14, // 44: bridge.v1.Adapter.Deliver:input_type -> bridge.v1.DeliverBatch
+	9,  // 45: bridge.v1.Host.Publish:input_type -> bridge.v1.PublicationBatch
+	35, // 46: bridge.v1.Host.Call:input_type -> bridge.v1.CallRequest
+	45, // 47: bridge.v1.Host.Listen:input_type -> bridge.v1.ListenRequest
+	47, // 48: bridge.v1.Host.Broadcast:input_type -> bridge.v1.BroadcastRequest
+	50, // 49: bridge.v1.Host.GetState:input_type -> bridge.v1.GetStateRequest
+	52, // 50: bridge.v1.Host.PutState:input_type -> bridge.v1.PutStateRequest
+	54, // 51: bridge.v1.Host.DeleteState:input_type -> bridge.v1.DeleteStateRequest
+	56, // 52: bridge.v1.Host.ListState:input_type -> bridge.v1.ListStateRequest
+	18, // 53: bridge.v1.Adapter.Describe:output_type -> bridge.v1.DescribeReply
+	21, // 54: bridge.v1.Adapter.Validate:output_type -> bridge.v1.ValidateReply
+	25, // 55: bridge.v1.Adapter.Open:output_type -> bridge.v1.OpenReply
+	27, // 56: bridge.v1.Adapter.Start:output_type -> bridge.v1.StartReply
+	28, // 57: bridge.v1.Adapter.Drain:output_type -> bridge.v1.DrainReply
+	30, // 58: bridge.v1.Adapter.Reconfigure:output_type -> bridge.v1.ReconfigureReply
+	33, // 59: bridge.v1.Adapter.Answer:output_type -> bridge.v1.AnswerReply
+	37, // 60: bridge.v1.Adapter.Check:output_type -> bridge.v1.CheckReply
+	41, // 61: bridge.v1.Adapter.FromPeer:output_type -> bridge.v1.FromPeerReply
+	43, // 62: bridge.v1.Adapter.PeersChanged:output_type -> bridge.v1.PeersChangedReply
+	44, // 63: bridge.v1.Adapter.Metrics:output_type -> bridge.v1.MetricsReply
+	38, // 64: bridge.v1.Adapter.Stop:output_type -> bridge.v1.StopReply
+	15, // 65: bridge.v1.Adapter.Deliver:output_type -> bridge.v1.ReceiptBatch
+	10, // 66: bridge.v1.Host.Publish:output_type -> bridge.v1.ResultBatch
+	36, // 67: bridge.v1.Host.Call:output_type -> bridge.v1.CallReply
+	46, // 68: bridge.v1.Host.Listen:output_type -> bridge.v1.ListenReply
+	48, // 69: bridge.v1.Host.Broadcast:output_type -> bridge.v1.BroadcastReply
+	51, // 70: bridge.v1.Host.GetState:output_type -> bridge.v1.GetStateReply
+	53, // 71: bridge.v1.Host.PutState:output_type -> bridge.v1.PutStateReply
+	55, // 72: bridge.v1.Host.DeleteState:output_type -> bridge.v1.DeleteStateReply
+	57, // 73: bridge.v1.Host.ListState:output_type -> bridge.v1.ListStateReply
+	53, // [53:74] is the sub-list for method output_type
+	32, // [32:53] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_bridge_proto_init() }
@@ -2566,13 +3641,14 @@ func file_bridge_proto_init() {
 	if File_bridge_proto != nil {
 		return
 	}
+	file_bridge_proto_msgTypes[47].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bridge_proto_rawDesc), len(file_bridge_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   36,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -30,16 +30,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Adapter_Describe_FullMethodName    = "/bridge.v1.Adapter/Describe"
-	Adapter_Validate_FullMethodName    = "/bridge.v1.Adapter/Validate"
-	Adapter_Open_FullMethodName        = "/bridge.v1.Adapter/Open"
-	Adapter_Start_FullMethodName       = "/bridge.v1.Adapter/Start"
-	Adapter_Drain_FullMethodName       = "/bridge.v1.Adapter/Drain"
-	Adapter_Reconfigure_FullMethodName = "/bridge.v1.Adapter/Reconfigure"
-	Adapter_Answer_FullMethodName      = "/bridge.v1.Adapter/Answer"
-	Adapter_Check_FullMethodName       = "/bridge.v1.Adapter/Check"
-	Adapter_Stop_FullMethodName        = "/bridge.v1.Adapter/Stop"
-	Adapter_Deliver_FullMethodName     = "/bridge.v1.Adapter/Deliver"
+	Adapter_Describe_FullMethodName     = "/bridge.v1.Adapter/Describe"
+	Adapter_Validate_FullMethodName     = "/bridge.v1.Adapter/Validate"
+	Adapter_Open_FullMethodName         = "/bridge.v1.Adapter/Open"
+	Adapter_Start_FullMethodName        = "/bridge.v1.Adapter/Start"
+	Adapter_Drain_FullMethodName        = "/bridge.v1.Adapter/Drain"
+	Adapter_Reconfigure_FullMethodName  = "/bridge.v1.Adapter/Reconfigure"
+	Adapter_Answer_FullMethodName       = "/bridge.v1.Adapter/Answer"
+	Adapter_Check_FullMethodName        = "/bridge.v1.Adapter/Check"
+	Adapter_FromPeer_FullMethodName     = "/bridge.v1.Adapter/FromPeer"
+	Adapter_PeersChanged_FullMethodName = "/bridge.v1.Adapter/PeersChanged"
+	Adapter_Metrics_FullMethodName      = "/bridge.v1.Adapter/Metrics"
+	Adapter_Stop_FullMethodName         = "/bridge.v1.Adapter/Stop"
+	Adapter_Deliver_FullMethodName      = "/bridge.v1.Adapter/Deliver"
 )
 
 // AdapterClient is the client API for Adapter service.
@@ -64,6 +67,12 @@ type AdapterClient interface {
 	Answer(ctx context.Context, in *AnswerRequest, opts ...grpc.CallOption) (*AnswerReply, error)
 	// Check asks an instance whether it can do its work.
 	Check(ctx context.Context, in *InstanceRequest, opts ...grpc.CallOption) (*CheckReply, error)
+	// FromPeer hands over messages of other generations of the instance.
+	FromPeer(ctx context.Context, in *FromPeerRequest, opts ...grpc.CallOption) (*FromPeerReply, error)
+	// PeersChanged says which other generations there are now.
+	PeersChanged(ctx context.Context, in *PeersChangedRequest, opts ...grpc.CallOption) (*PeersChangedReply, error)
+	// Metrics returns an instance's metrics.
+	Metrics(ctx context.Context, in *InstanceRequest, opts ...grpc.CallOption) (*MetricsReply, error)
 	// Stop ends an instance; what is under way has until the RPC's deadline.
 	Stop(ctx context.Context, in *InstanceRequest, opts ...grpc.CallOption) (*StopReply, error)
 	// Deliver carries events to one instance and receipts back. At most 4096
@@ -159,6 +168,36 @@ func (c *adapterClient) Check(ctx context.Context, in *InstanceRequest, opts ...
 	return out, nil
 }
 
+func (c *adapterClient) FromPeer(ctx context.Context, in *FromPeerRequest, opts ...grpc.CallOption) (*FromPeerReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FromPeerReply)
+	err := c.cc.Invoke(ctx, Adapter_FromPeer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adapterClient) PeersChanged(ctx context.Context, in *PeersChangedRequest, opts ...grpc.CallOption) (*PeersChangedReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PeersChangedReply)
+	err := c.cc.Invoke(ctx, Adapter_PeersChanged_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adapterClient) Metrics(ctx context.Context, in *InstanceRequest, opts ...grpc.CallOption) (*MetricsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MetricsReply)
+	err := c.cc.Invoke(ctx, Adapter_Metrics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adapterClient) Stop(ctx context.Context, in *InstanceRequest, opts ...grpc.CallOption) (*StopReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StopReply)
@@ -204,6 +243,12 @@ type AdapterServer interface {
 	Answer(context.Context, *AnswerRequest) (*AnswerReply, error)
 	// Check asks an instance whether it can do its work.
 	Check(context.Context, *InstanceRequest) (*CheckReply, error)
+	// FromPeer hands over messages of other generations of the instance.
+	FromPeer(context.Context, *FromPeerRequest) (*FromPeerReply, error)
+	// PeersChanged says which other generations there are now.
+	PeersChanged(context.Context, *PeersChangedRequest) (*PeersChangedReply, error)
+	// Metrics returns an instance's metrics.
+	Metrics(context.Context, *InstanceRequest) (*MetricsReply, error)
 	// Stop ends an instance; what is under way has until the RPC's deadline.
 	Stop(context.Context, *InstanceRequest) (*StopReply, error)
 	// Deliver carries events to one instance and receipts back. At most 4096
@@ -242,6 +287,15 @@ func (UnimplementedAdapterServer) Answer(context.Context, *AnswerRequest) (*Answ
 }
 func (UnimplementedAdapterServer) Check(context.Context, *InstanceRequest) (*CheckReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Check not implemented")
+}
+func (UnimplementedAdapterServer) FromPeer(context.Context, *FromPeerRequest) (*FromPeerReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method FromPeer not implemented")
+}
+func (UnimplementedAdapterServer) PeersChanged(context.Context, *PeersChangedRequest) (*PeersChangedReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method PeersChanged not implemented")
+}
+func (UnimplementedAdapterServer) Metrics(context.Context, *InstanceRequest) (*MetricsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Metrics not implemented")
 }
 func (UnimplementedAdapterServer) Stop(context.Context, *InstanceRequest) (*StopReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
@@ -414,6 +468,60 @@ func _Adapter_Check_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Adapter_FromPeer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FromPeerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdapterServer).FromPeer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Adapter_FromPeer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdapterServer).FromPeer(ctx, req.(*FromPeerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Adapter_PeersChanged_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PeersChangedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdapterServer).PeersChanged(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Adapter_PeersChanged_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdapterServer).PeersChanged(ctx, req.(*PeersChangedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Adapter_Metrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InstanceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdapterServer).Metrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Adapter_Metrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdapterServer).Metrics(ctx, req.(*InstanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Adapter_Stop_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(InstanceRequest)
 	if err := dec(in); err != nil {
@@ -479,6 +587,18 @@ var Adapter_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Adapter_Check_Handler,
 		},
 		{
+			MethodName: "FromPeer",
+			Handler:    _Adapter_FromPeer_Handler,
+		},
+		{
+			MethodName: "PeersChanged",
+			Handler:    _Adapter_PeersChanged_Handler,
+		},
+		{
+			MethodName: "Metrics",
+			Handler:    _Adapter_Metrics_Handler,
+		},
+		{
 			MethodName: "Stop",
 			Handler:    _Adapter_Stop_Handler,
 		},
@@ -495,8 +615,14 @@ var Adapter_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Host_Publish_FullMethodName = "/bridge.v1.Host/Publish"
-	Host_Call_FullMethodName    = "/bridge.v1.Host/Call"
+	Host_Publish_FullMethodName     = "/bridge.v1.Host/Publish"
+	Host_Call_FullMethodName        = "/bridge.v1.Host/Call"
+	Host_Listen_FullMethodName      = "/bridge.v1.Host/Listen"
+	Host_Broadcast_FullMethodName   = "/bridge.v1.Host/Broadcast"
+	Host_GetState_FullMethodName    = "/bridge.v1.Host/GetState"
+	Host_PutState_FullMethodName    = "/bridge.v1.Host/PutState"
+	Host_DeleteState_FullMethodName = "/bridge.v1.Host/DeleteState"
+	Host_ListState_FullMethodName   = "/bridge.v1.Host/ListState"
 )
 
 // HostClient is the client API for Host service.
@@ -511,6 +637,19 @@ type HostClient interface {
 	Publish(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PublicationBatch, ResultBatch], error)
 	// Call asks the sinks of the instance's routes.
 	Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (*CallReply, error)
+	// Listen answers a token for a socket that the bridge has opened. Whoever
+	// writes the token and a line feed to the unix socket listen.sock, in the
+	// folder of the host's socket, gets one byte back and the listening descriptor
+	// (SCM_RIGHTS). A plugin that cannot take it says so in DescribeReply and binds
+	// its addresses itself.
+	Listen(ctx context.Context, in *ListenRequest, opts ...grpc.CallOption) (*ListenReply, error)
+	// Broadcast sends messages to the other generations of the instance.
+	Broadcast(ctx context.Context, in *BroadcastRequest, opts ...grpc.CallOption) (*BroadcastReply, error)
+	// The operations on the instance's state.
+	GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateReply, error)
+	PutState(ctx context.Context, in *PutStateRequest, opts ...grpc.CallOption) (*PutStateReply, error)
+	DeleteState(ctx context.Context, in *DeleteStateRequest, opts ...grpc.CallOption) (*DeleteStateReply, error)
+	ListState(ctx context.Context, in *ListStateRequest, opts ...grpc.CallOption) (*ListStateReply, error)
 }
 
 type hostClient struct {
@@ -544,6 +683,66 @@ func (c *hostClient) Call(ctx context.Context, in *CallRequest, opts ...grpc.Cal
 	return out, nil
 }
 
+func (c *hostClient) Listen(ctx context.Context, in *ListenRequest, opts ...grpc.CallOption) (*ListenReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListenReply)
+	err := c.cc.Invoke(ctx, Host_Listen_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostClient) Broadcast(ctx context.Context, in *BroadcastRequest, opts ...grpc.CallOption) (*BroadcastReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BroadcastReply)
+	err := c.cc.Invoke(ctx, Host_Broadcast_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostClient) GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStateReply)
+	err := c.cc.Invoke(ctx, Host_GetState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostClient) PutState(ctx context.Context, in *PutStateRequest, opts ...grpc.CallOption) (*PutStateReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutStateReply)
+	err := c.cc.Invoke(ctx, Host_PutState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostClient) DeleteState(ctx context.Context, in *DeleteStateRequest, opts ...grpc.CallOption) (*DeleteStateReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteStateReply)
+	err := c.cc.Invoke(ctx, Host_DeleteState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostClient) ListState(ctx context.Context, in *ListStateRequest, opts ...grpc.CallOption) (*ListStateReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListStateReply)
+	err := c.cc.Invoke(ctx, Host_ListState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HostServer is the server API for Host service.
 // All implementations must embed UnimplementedHostServer
 // for forward compatibility.
@@ -556,6 +755,19 @@ type HostServer interface {
 	Publish(grpc.BidiStreamingServer[PublicationBatch, ResultBatch]) error
 	// Call asks the sinks of the instance's routes.
 	Call(context.Context, *CallRequest) (*CallReply, error)
+	// Listen answers a token for a socket that the bridge has opened. Whoever
+	// writes the token and a line feed to the unix socket listen.sock, in the
+	// folder of the host's socket, gets one byte back and the listening descriptor
+	// (SCM_RIGHTS). A plugin that cannot take it says so in DescribeReply and binds
+	// its addresses itself.
+	Listen(context.Context, *ListenRequest) (*ListenReply, error)
+	// Broadcast sends messages to the other generations of the instance.
+	Broadcast(context.Context, *BroadcastRequest) (*BroadcastReply, error)
+	// The operations on the instance's state.
+	GetState(context.Context, *GetStateRequest) (*GetStateReply, error)
+	PutState(context.Context, *PutStateRequest) (*PutStateReply, error)
+	DeleteState(context.Context, *DeleteStateRequest) (*DeleteStateReply, error)
+	ListState(context.Context, *ListStateRequest) (*ListStateReply, error)
 	mustEmbedUnimplementedHostServer()
 }
 
@@ -571,6 +783,24 @@ func (UnimplementedHostServer) Publish(grpc.BidiStreamingServer[PublicationBatch
 }
 func (UnimplementedHostServer) Call(context.Context, *CallRequest) (*CallReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Call not implemented")
+}
+func (UnimplementedHostServer) Listen(context.Context, *ListenRequest) (*ListenReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Listen not implemented")
+}
+func (UnimplementedHostServer) Broadcast(context.Context, *BroadcastRequest) (*BroadcastReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Broadcast not implemented")
+}
+func (UnimplementedHostServer) GetState(context.Context, *GetStateRequest) (*GetStateReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetState not implemented")
+}
+func (UnimplementedHostServer) PutState(context.Context, *PutStateRequest) (*PutStateReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutState not implemented")
+}
+func (UnimplementedHostServer) DeleteState(context.Context, *DeleteStateRequest) (*DeleteStateReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteState not implemented")
+}
+func (UnimplementedHostServer) ListState(context.Context, *ListStateRequest) (*ListStateReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListState not implemented")
 }
 func (UnimplementedHostServer) mustEmbedUnimplementedHostServer() {}
 func (UnimplementedHostServer) testEmbeddedByValue()              {}
@@ -618,6 +848,114 @@ func _Host_Call_Handler(srv interface{}, ctx context.Context, dec func(interface
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Host_Listen_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServer).Listen(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Host_Listen_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServer).Listen(ctx, req.(*ListenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Host_Broadcast_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BroadcastRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServer).Broadcast(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Host_Broadcast_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServer).Broadcast(ctx, req.(*BroadcastRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Host_GetState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServer).GetState(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Host_GetState_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServer).GetState(ctx, req.(*GetStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Host_PutState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutStateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServer).PutState(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Host_PutState_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServer).PutState(ctx, req.(*PutStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Host_DeleteState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteStateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServer).DeleteState(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Host_DeleteState_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServer).DeleteState(ctx, req.(*DeleteStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Host_ListState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListStateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServer).ListState(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Host_ListState_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServer).ListState(ctx, req.(*ListStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Host_ServiceDesc is the grpc.ServiceDesc for Host service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -628,6 +966,30 @@ var Host_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Call",
 			Handler:    _Host_Call_Handler,
+		},
+		{
+			MethodName: "Listen",
+			Handler:    _Host_Listen_Handler,
+		},
+		{
+			MethodName: "Broadcast",
+			Handler:    _Host_Broadcast_Handler,
+		},
+		{
+			MethodName: "GetState",
+			Handler:    _Host_GetState_Handler,
+		},
+		{
+			MethodName: "PutState",
+			Handler:    _Host_PutState_Handler,
+		},
+		{
+			MethodName: "DeleteState",
+			Handler:    _Host_DeleteState_Handler,
+		},
+		{
+			MethodName: "ListState",
+			Handler:    _Host_ListState_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

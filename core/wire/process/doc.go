@@ -7,7 +7,7 @@
 //
 // The boundary is github.com/hashicorp/go-plugin with gRPC. Its known pitfalls
 // are met here: runner.go (a plugin's output can neither crash nor stall the
-// bridge, its process group dies with it, its sockets are removed), logs.go (its
-// log lines), hostserver.go (no broker: the bridge serves each process on a
+// bridge, its process group dies with it, its sockets are removed), checked.go
+// (what runs is the file whose checksum was taken), logs.go (its log lines), hostserver.go (no broker: the bridge serves each process on a
 // socket of its own).
 package process

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/bus"
 	"github.com/pushbridge/bridge/core/inflight"
+	"github.com/pushbridge/bridge/core/services"
 	"github.com/pushbridge/bridge/core/wire/bridgev1"
 	"github.com/pushbridge/bridge/core/wire/stream"
 )
@@ -28,17 +30,20 @@ import (
 // process.
 type hostServer struct {
 	bridgev1.UnimplementedHostServer
-	path   string
-	bus    *bus.Bus
-	log    *slog.Logger
-	server *grpc.Server
-	served sync.WaitGroup
+	path     string
+	bus      *bus.Bus
+	services services.Services
+	handover *listenHandover
+	log      *slog.Logger
+	server   *grpc.Server
+	served   sync.WaitGroup
 
 	mu        sync.Mutex
 	instances map[string]*Instance
 }
 
-func newHostServer(path string, b *bus.Bus, log *slog.Logger) (*hostServer, error) {
+func newHostServer(folder string, b *bus.Bus, services services.Services, log *slog.Logger) (*hostServer, error) {
+	path := filepath.Join(folder, "host.sock")
 	listener, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the plugin's calls: %w", err)
@@ -46,8 +51,12 @@ func newHostServer(path string, b *bus.Bus, log *slog.Logger) (*hostServer, erro
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	handover, err := newListenHandover(folder)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	h := &hostServer{
-		path: path, bus: b, log: log,
+		path: path, bus: b, services: services, handover: handover, log: log,
 		server:    grpc.NewServer(stream.ServerOptions()...),
 		instances: make(map[string]*Instance),
 	}
@@ -63,6 +72,7 @@ func newHostServer(path string, b *bus.Bus, log *slog.Logger) (*hostServer, erro
 func (h *hostServer) close() {
 	h.server.Stop()
 	h.served.Wait()
+	h.handover.close()
 }
 
 func (h *hostServer) add(i *Instance) {
@@ -85,6 +95,24 @@ func (h *hostServer) instance(name string) (*Instance, error) {
 		return nil, status.Errorf(codes.NotFound, "this process has no instance %q", name)
 	}
 	return i, nil
+}
+
+// Listen implements bridge.v1.Host.
+func (h *hostServer) Listen(ctx context.Context, r *bridgev1.ListenRequest) (*bridgev1.ListenReply, error) {
+	if _, err := h.instance(r.GetInstance()); err != nil {
+		return nil, err
+	}
+	token, err := h.fetch(ctx, r.GetInstance(), r.GetAddress())
+	return &bridgev1.ListenReply{Token: token}, stream.ToStatus(err)
+}
+
+// Broadcast implements bridge.v1.Host.
+func (h *hostServer) Broadcast(ctx context.Context, r *bridgev1.BroadcastRequest) (*bridgev1.BroadcastReply, error) {
+	i, err := h.instance(r.GetInstance())
+	if err != nil {
+		return nil, err
+	}
+	return &bridgev1.BroadcastReply{}, stream.ToStatus(i.broadcast(ctx, r.GetMessages()))
 }
 
 // Call implements bridge.v1.Host.

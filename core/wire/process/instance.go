@@ -2,9 +2,11 @@ package process
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,6 +15,7 @@ import (
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/bus"
 	"github.com/pushbridge/bridge/core/inflight"
+	"github.com/pushbridge/bridge/core/peers"
 	"github.com/pushbridge/bridge/core/wire/bridgev1"
 	"github.com/pushbridge/bridge/core/wire/stream"
 )
@@ -24,6 +27,7 @@ type Instance struct {
 	process *Process
 	info    core.Info
 	does    *bridgev1.OpenReply // the optional methods that it has
+	member  atomic.Pointer[peers.Member]
 	log     *slog.Logger
 
 	window  *inflight.Window[bus.Delivery]
@@ -59,6 +63,7 @@ func (p *Process) Open(ctx context.Context, info core.Info, name string, config 
 			return nil, p.wrap("open "+name, err)
 		}
 	}
+	i.join(p.options.Services.Peers)
 	return i, nil
 }
 
@@ -98,7 +103,7 @@ func (i *Instance) Drain(ctx context.Context) error {
 }
 
 // Reconfigure applies a configuration in place, or returns core.ErrRestart.
-func (i *Instance) Reconfigure(ctx context.Context, config []byte) error {
+func (i *Instance) Reconfigure(ctx context.Context, config json.RawMessage) error {
 	if !i.does.GetReconfigures() {
 		return core.ErrRestart
 	}
@@ -134,10 +139,24 @@ func (i *Instance) Answer(ctx context.Context, call core.Call) core.Answer {
 	return stream.AnswerFromProto(reply.GetAnswer())
 }
 
+// Metrics are the instance's metrics, as Prometheus text.
+func (i *Instance) Metrics(ctx context.Context) ([]byte, error) {
+	reply, err := i.process.adapter.Metrics(ctx, &bridgev1.InstanceRequest{Instance: i.name})
+	if err != nil {
+		return nil, i.wrap("metrics", err)
+	}
+	return reply.GetText(), nil
+}
+
+// Progress tells how many events were handed over and not answered, and how many
+// were answered so far.
+func (i *Instance) Progress() (unanswered int, answered uint64) { return i.window.Progress() }
+
 // Stop ends the instance; what is under way has until ctx ends. Deliveries that
 // are still without an answer get one here.
 func (i *Instance) Stop(ctx context.Context) error {
 	_, err := i.process.adapter.Stop(ctx, &bridgev1.InstanceRequest{Instance: i.name})
+	i.leave()
 	i.cancel()
 	i.reading.Wait()
 	i.process.host.remove(i)

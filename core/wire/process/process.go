@@ -8,18 +8,21 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	goplugin "github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/bus"
+	"github.com/pushbridge/bridge/core/services"
 	"github.com/pushbridge/bridge/core/wire/bridgev1"
 	"github.com/pushbridge/bridge/core/wire/stream"
 )
@@ -31,6 +34,10 @@ type Options struct {
 	// Path of the executable, and its arguments.
 	Path string
 	Args []string
+	// SHA256 is the checksum, in hex, of the only file that may be executed: it is
+	// opened once, and what was summed up is what runs (checked.go). Empty: any
+	// file.
+	SHA256 string
 	// RuntimeDir is where the process's private folder (0700) is made. Sockets
 	// in it have paths of at most 107 bytes, so it should be short.
 	RuntimeDir string
@@ -43,6 +50,8 @@ type Options struct {
 	StartTimeout time.Duration
 	// Bus carries what the instances publish and call.
 	Bus *bus.Bus
+	// Services are what else they are offered.
+	Services services.Services
 	// Log is where the plugin's output goes.
 	Log *slog.Logger
 }
@@ -59,7 +68,14 @@ type Process struct {
 	host    *hostServer
 	adapter bridgev1.AdapterClient
 	conn    grpc.ClientConnInterface
+
+	takesListeners atomic.Bool // known once it was described
 }
+
+// TakesListeners reports whether the plugin takes over sockets that the bridge
+// has opened. It is known once [Process.Describe] has answered; a plugin that does
+// not binds its addresses itself.
+func (p *Process) TakesListeners() bool { return p.takesListeners.Load() }
 
 const defaultStartTimeout = 10 * time.Second
 
@@ -83,12 +99,13 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 			options.Name, dir, len(dir), maxDirPath-len(dir)+len(options.RuntimeDir))
 	}
 	p := &Process{options: options, dir: dir, output: newOutput(options.Log)}
-	p.host, err = newHostServer(filepath.Join(dir, "host.sock"), options.Bus, options.Log)
+	p.host, err = newHostServer(dir, options.Bus, options.Services, options.Log)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("plugin %s: %w", options.Name, err), os.RemoveAll(dir))
 	}
 	env := append(allowedEnvironment(), stream.EnvHostSocket+"="+p.host.path)
 	p.runner = newRunner(options.Path, options.Args, append(env, options.Env...), p.output)
+	p.runner.sha256 = options.SHA256
 	if err := p.connect(ctx); err != nil {
 		p.Kill()
 		return nil, p.explain(err)
@@ -288,6 +305,7 @@ func (p *Process) Describe(ctx context.Context) ([]core.Info, error) {
 	if err != nil {
 		return nil, p.wrap("describe", err)
 	}
+	p.takesListeners.Store(reply.GetTakesListeners())
 	infos := make([]core.Info, 0, len(reply.GetAdapters()))
 	for _, info := range reply.GetAdapters() {
 		infos = append(infos, stream.InfoFromProto(info))
@@ -305,11 +323,27 @@ func (p *Process) Validate(ctx context.Context, adapter string, config []byte) (
 }
 
 func (p *Process) wrap(what string, err error) error {
-	if errors.Is(err, io.EOF) || p.runner.hasEnded() {
+	if errors.Is(err, io.EOF) || status.Code(err) == codes.Unavailable {
+		p.awaitEnd() // the connection goes before the process is reaped
+	}
+	if p.runner.hasEnded() {
 		return fmt.Errorf("%s: %w", what, p.Err())
 	}
 	return fmt.Errorf("plugin %s: %s: %w", p.options.Name, what, stream.FromStatus(err))
 }
+
+// awaitEnd waits a moment for the process to end.
+func (p *Process) awaitEnd() {
+	moment := time.NewTimer(endGrace)
+	defer moment.Stop()
+	select {
+	case <-p.runner.ended:
+	case <-moment.C:
+	}
+}
+
+// endGrace is how long a process whose connection broke may take to be gone.
+const endGrace = 500 * time.Millisecond
 
 // clientPlugin is go-plugin's way to a connection.
 type clientPlugin struct{ plugin.NetRPCUnsupportedPlugin }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -568,4 +570,46 @@ func TestMTLS(t *testing.T) {
 	if r := publish(t, b, core.AckAll, core.Event{Topic: "t"}).wait(t); r.Err != nil {
 		t.Errorf("result %+v", r)
 	}
+}
+
+// A plugin whose file has the sum that is demanded serves; one whose file was
+// exchanged does not start, and says what to do.
+func TestChecksumIsDemanded(t *testing.T) {
+	o := options(t, bus.New(), newLogs(), "serve")
+	program, err := os.ReadFile(o.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Path = filepath.Join(t.TempDir(), "plugin")
+	if err := os.WriteFile(o.Path, program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(program)
+	o.SHA256 = hex.EncodeToString(sum[:])
+	p, err := process.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if infos, err := p.Describe(context.Background()); err != nil || len(infos) != 2 {
+		t.Errorf("%v, %v", infos, err)
+	}
+	p.Kill()
+
+	other := filepath.Join(filepath.Dir(o.Path), "other")
+	ran := filepath.Join(filepath.Dir(o.Path), "ran")
+	if err := os.WriteFile(other, []byte("#!/bin/sh\n: >"+ran+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(other, o.Path); err != nil {
+		t.Fatal(err)
+	}
+	_, err = process.Start(context.Background(), o)
+	var exchanged *process.ChecksumError
+	if !errors.As(err, &exchanged) || exchanged.Want != o.SHA256 || !strings.Contains(err.Error(), "bridge plugins lock") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("the exchanged file was executed")
+	}
+	nothingLeft(t, o.RuntimeDir)
 }

@@ -24,6 +24,8 @@ import (
 // go-plugin sees of the plugin's output exactly one line: the handshake.
 // Everything else that the plugin prints goes to the process's log.
 type runner struct {
+	path    string
+	sha256  string // of the only file that may be executed; "" for any
 	command *exec.Cmd
 	output  *output
 
@@ -44,7 +46,7 @@ func newRunner(path string, args, env []string, out *output) *runner {
 	command := exec.Command(path, args...)
 	command.Env = env
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	r := &runner{command: command, output: out, ended: make(chan struct{})}
+	r := &runner{path: path, command: command, output: out, ended: make(chan struct{})}
 	r.handshake, r.handshakeWriter = io.Pipe()
 	return r
 }
@@ -59,7 +61,7 @@ func (r *runner) Start(context.Context) error {
 	stdout, childStdout := pipes.make()
 	stderr, childStderr := pipes.make()
 	if pipes.err != nil {
-		return fmt.Errorf("pipes for %s: %w", r.command.Path, pipes.err)
+		return fmt.Errorf("pipes for %s: %w", r.path, pipes.err)
 	}
 	pipes.child = []*os.File{watchRead, childStdout, childStderr}
 	r.command.Stdout, r.command.Stderr = childStdout, childStderr
@@ -85,8 +87,16 @@ func (r *runner) startCommand() error {
 	if r.killed {
 		return errGivenUp
 	}
+	if r.sha256 != "" {
+		file, err := openChecked(r.path, r.sha256)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		r.execute(file)
+	}
 	if err := r.command.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", r.command.Path, err)
+		return fmt.Errorf("start %s: %w", r.path, err)
 	}
 	r.pid = r.command.Process.Pid
 	return nil
@@ -181,7 +191,7 @@ func (r *runner) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader(
 func (r *runner) Diagnose(context.Context) string { return "" }
 
 // Name implements runner.Runner.
-func (r *runner) Name() string { return r.command.Path }
+func (r *runner) Name() string { return r.path }
 
 // ID implements runner.Runner.
 func (r *runner) ID() string {

@@ -18,7 +18,7 @@ const PluginName = "bridge"
 // Environment of a plugin process.
 const (
 	// EnvHostSocket is the path of the unix socket on which the bridge serves
-	// this process.
+	// this process. Beside it lies [ListenSocket].
 	EnvHostSocket = "BRIDGE_HOST_SOCKET"
 	// EnvWatchFD is the number of a file descriptor that nobody ever writes to:
 	// when reading it ends, the bridge is gone and the plugin must exit.
@@ -26,6 +26,10 @@ const (
 	// EnvLogLevel is the level from which records are written: DEBUG, INFO, …
 	EnvLogLevel = "BRIDGE_LOG_LEVEL"
 )
+
+// ListenSocket is the file name of the unix socket on which the bridge hands over
+// listening descriptors.
+const ListenSocket = "listen.sock"
 
 // Handshake is what go-plugin checks before it talks to a process. The cookie
 // protects nobody; it tells a plugin started by hand from one that the bridge
