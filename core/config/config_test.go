@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pushbridge/bridge/core"
+	"github.com/pushbridge/bridge/core/kit/settings"
 )
 
 // write makes files of a folder and returns it.
@@ -315,6 +317,53 @@ func TestBridge(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, brief(findings)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestBridgeSupervisionAndLock(t *testing.T) {
+	dir := write(t, map[string]string{
+		"bare.yaml": "node: n1\n",
+		"full.yaml": "admin: 127.0.0.1:7070\nplugins_lock: locks/plugins.lock\ndrain_time: 3s\nsupervision: { max_delay: 1s, give_up: 3 }\n",
+		"bad.yaml":  "admin: nowhere\nsupervision:\n  give_up: 0\n",
+		"zero.yaml": "supervision:\n  max_delay: 100ms\n  check_every: 0s\n",
+	})
+	read := func(name string) (Bridge, Findings) {
+		return ReadBridge(filepath.Join(dir, name), true, Environment{})
+	}
+	second := settings.Duration(time.Second)
+	defaults := Supervision{
+		FirstDelay: second / 4, MaxDelay: 30 * second, Healthy: 60 * second, GiveUp: 15,
+		RefuseAfter: 5 * second, StartTimeout: 15 * second, CheckEvery: 5 * second,
+	}
+	b, findings := read("bare.yaml")
+	if lock, required := b.Lock(); findings != nil || required || lock != filepath.Join(dir, "plugins.lock") {
+		t.Errorf("%q %v %v", lock, required, findings)
+	}
+	if diff := cmp.Diff(defaults, b.Supervision); diff != "" || b.Admin != "" || b.DrainTime != 10*second {
+		t.Errorf("%+v\n%s", b, diff)
+	}
+	b, findings = read("full.yaml")
+	if lock, required := b.Lock(); findings != nil || !required || lock != filepath.Join(dir, "locks", "plugins.lock") {
+		t.Errorf("%q %v %v", lock, required, findings)
+	}
+	defaults.MaxDelay, defaults.GiveUp = second, 3
+	if diff := cmp.Diff(defaults, b.Supervision); diff != "" || b.Admin != "127.0.0.1:7070" || b.DrainTime != 3*second {
+		t.Errorf("%+v\n%s", b, diff)
+	}
+	for name, want := range map[string][]string{
+		"bad.yaml": {
+			`bad.yaml:1:1: error: "nowhere" is not of the form wanted here; write for example 127.0.0.1:7070, unix:/run/bridge/admin.sock`,
+			"bad.yaml:3:3: error: must be at least 1",
+		},
+		"zero.yaml": {
+			"zero.yaml:2:3: error: must be at least first_delay, which is 250ms",
+			"zero.yaml:3:3: error: must be more than 0",
+		},
+	} {
+		_, findings := read(name)
+		if diff := cmp.Diff(want, brief(findings)); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/pushbridge/bridge/core"
 )
@@ -59,7 +60,8 @@ func readDocument(file string) (*document, []byte) {
 
 // readBounded reads a regular file of at most maxFileBytes.
 func readBounded(file string) ([]byte, error) {
-	f, err := os.Open(file)
+	// Not to wait for somebody to write to what turns out to be a pipe.
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, cause(err)
 	}

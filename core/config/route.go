@@ -3,8 +3,10 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 
-	"github.com/invopop/jsonschema"
+	reflected "github.com/invopop/jsonschema"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/pushbridge/bridge/core/kit/settings"
 )
@@ -78,18 +80,24 @@ func (l *OneOrMore[T]) UnmarshalJSON(data []byte) error {
 }
 
 // JSONSchema implements the schema reflection.
-func (OneOrMore[T]) JSONSchema() *jsonschema.Schema {
-	reflector := jsonschema.Reflector{
+func (OneOrMore[T]) JSONSchema() *reflected.Schema {
+	reflector := reflected.Reflector{
 		Anonymous: true, DoNotReference: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true,
 	}
 	one := reflector.Reflect(new(T))
 	one.Version = ""
-	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{one, {Type: "array", Items: one}}}
+	return &reflected.Schema{OneOf: []*reflected.Schema{one, {Type: "array", Items: one}}}
 }
 
 // RouteSchema is the JSON Schema of a route file, without the adapters' own
 // configurations.
-func RouteSchema() json.RawMessage { return settings.Schema[Route]() }
+func RouteSchema() json.RawMessage { return routeSchema() }
+
+// The schema of route files, made and compiled when the first is read.
+var (
+	routeSchema         = sync.OnceValue(settings.Schema[Route])
+	compiledRouteSchema = sync.OnceValues(func() (*jsonschema.Schema, error) { return compile(routeSchema()) })
+)
 
 // name completes the names of the route's instances: those that the file leaves
 // out become ROUTE.ADAPTER, numbered from the second on.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -62,7 +61,7 @@ func contentHash(data []byte, files []string) [sha256.Size]byte {
 	hash := sha256.New()
 	hash.Write(data)
 	for _, file := range files {
-		content, err := os.ReadFile(file)
+		content, err := readBounded(file)
 		fmt.Fprintf(hash, "\x00%s\x00%v\x00%x", file, err, sha256.Sum256(content))
 	}
 	return [sha256.Size]byte(hash.Sum(nil))
@@ -71,7 +70,12 @@ func contentHash(data []byte, files []string) [sha256.Size]byte {
 // decode checks the document against the schema and reads it into Route.
 func (f *RouteFile) decode() {
 	d := f.document
-	violations, err := checkSchema(RouteSchema(), d.value)
+	compiled, err := compiledRouteSchema()
+	if err != nil {
+		d.errorAt(Position{}, "", "%s", err)
+		return
+	}
+	violations, err := check(compiled, RouteSchema(), d.value)
 	if err != nil {
 		d.errorAt(Position{}, "", "%s", err)
 		return

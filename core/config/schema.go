@@ -28,7 +28,12 @@ func checkSchema(schema json.RawMessage, value any) ([]violation, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = compiled.Validate(value)
+	return check(compiled, schema, value)
+}
+
+// check is checkSchema with the schema compiled.
+func check(compiled *jsonschema.Schema, schema json.RawMessage, value any) ([]violation, error) {
+	err := compiled.Validate(value)
 	if err == nil {
 		return nil, nil
 	}

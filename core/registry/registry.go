@@ -5,11 +5,17 @@
 // It executes nothing. A plugin is found by its name: an adapter NAME-MORE comes
 // from the plugin NAME-MORE or, if there is no such plugin, NAME, unless it is
 // bundled under another name or the file names the plugin.
+//
+// It also says which files may be executed at all (integrity.go): none that its
+// group or others may change and, if there is a lock (lock.go), none whose
+// checksum is not the one in it. The bridge's own executable is not held against
+// a lock: who could exchange it could exchange the check.
 package registry
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +33,11 @@ type Plugin struct {
 	Adapters []core.Adapter
 }
 
+type bundledAdapter struct {
+	plugin  string
+	adapter core.Adapter
+}
+
 // Executable says how to start what serves an adapter.
 type Executable struct {
 	// Plugin is the plugin's name.
@@ -36,6 +47,9 @@ type Executable struct {
 	Args []string
 	// Bundled says that the file is the bridge itself.
 	Bundled bool
+	// SHA256 is the checksum, in hex, that the file had when it was found and
+	// that the lock demands; empty if there is no lock.
+	SHA256 string
 }
 
 // String names the plugin, and its file if it has one of its own.
@@ -51,18 +65,50 @@ type Registry struct {
 	folders []string
 	self    string
 	bundled []Plugin
+	// byAdapter has the bundled adapters by name. To describe one means to make its
+	// schema, which is too much for a comparison of names.
+	byAdapter map[string]bundledAdapter
+	lock      lockFile
 }
 
 // New returns a registry of folders, which need not exist, and of the plugins
 // that the executable self serves when it is started as `self plugin NAME…`.
 func New(folders []string, self string, bundled []Plugin) *Registry {
-	return &Registry{folders: folders, self: self, bundled: bundled}
+	r := &Registry{folders: folders, self: self, bundled: bundled, byAdapter: make(map[string]bundledAdapter)}
+	for _, p := range bundled {
+		for _, a := range p.Adapters {
+			r.byAdapter[a.Describe().Name] = bundledAdapter{p.Name, a}
+		}
+	}
+	return r
+}
+
+// WithLock returns a registry that holds the files it finds against the lock at
+// path. The lock is read each time, so that a new one counts from the next Find
+// on. Unless required, a lock that is not there demands nothing.
+func (r *Registry) WithLock(path string, required bool) *Registry {
+	locked := *r
+	locked.lock = lockFile{path: path, required: required}
+	return &locked
 }
 
 // Find returns the executable for an adapter; plugin is the plugin's name if the
 // file says it, else "". A file in the plugin folders counts before a bundled
-// plugin.
+// plugin. A file that must not be executed is an [IntegrityError].
 func (r *Registry) Find(adapter, plugin string) (Executable, error) {
+	e, err := r.Locate(adapter, plugin)
+	if err != nil || e.Bundled {
+		return e, err
+	}
+	e.SHA256, err = r.lock.demand(e.Path)
+	if err != nil {
+		return Executable{}, err
+	}
+	return e, nil
+}
+
+// Locate is Find without the lock: for those who make one.
+func (r *Registry) Locate(adapter, plugin string) (Executable, error) {
 	names := []string{plugin}
 	if plugin == "" {
 		names = r.candidates(adapter)
@@ -95,14 +141,8 @@ func (r *Registry) Bundled(plugins ...string) Executable {
 // BundledAdapter returns the bundled plugin that serves an adapter, and the
 // adapter itself; ok is false if none does.
 func (r *Registry) BundledAdapter(name string) (plugin string, adapter core.Adapter, ok bool) {
-	for _, p := range r.bundled {
-		for _, a := range p.Adapters {
-			if a.Describe().Name == name {
-				return p.Name, a, true
-			}
-		}
-	}
-	return "", nil, false
+	found, ok := r.byAdapter[name]
+	return found.plugin, found.adapter, ok
 }
 
 // BundledPlugins are the plugins that the bridge brings with it.
@@ -151,34 +191,15 @@ func (r *Registry) file(plugin string) (string, error) {
 	}
 	for _, folder := range r.folders {
 		path := filepath.Join(folder, FilePrefix+plugin)
-		info, err := os.Stat(path)
-		if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		if err == nil {
-			err = checkMode(info)
-		}
-		if err != nil {
-			return "", fmt.Errorf("plugin %s: %w", path, err)
+		if err := checkPermissions(path); err != nil {
+			return "", err
 		}
 		return path, nil
 	}
 	return "", nil
-}
-
-func checkMode(info os.FileInfo) error {
-	mode := info.Mode()
-	switch {
-	case !mode.IsRegular():
-		return errors.New("this is no regular file")
-	case mode.Perm()&0o022 != 0:
-		return fmt.Errorf("its group or others may write to it (mode %v): chmod go-w", mode.Perm())
-	case mode&(os.ModeSetuid|os.ModeSetgid) != 0:
-		return errors.New("it is setuid or setgid: chmod ug-s")
-	case mode.Perm()&0o100 == 0:
-		return errors.New("it is not executable: chmod u+x")
-	}
-	return nil
 }
 
 func (r *Registry) unknown(adapter, plugin string) error {
@@ -196,12 +217,4 @@ func (r *Registry) where() string {
 	return strings.Join(r.folders, ", ")
 }
 
-func (r *Registry) bundledAdapters() []string {
-	var names []string
-	for _, p := range r.bundled {
-		for _, a := range p.Adapters {
-			names = append(names, a.Describe().Name)
-		}
-	}
-	return names
-}
+func (r *Registry) bundledAdapters() []string { return slices.Sorted(maps.Keys(r.byAdapter)) }

@@ -61,7 +61,7 @@ func TestFind(t *testing.T) {
 		{"push-rest", "", bundled, ""},
 		{"phoenix-socket", "", bundled, ""},
 		{"chat", "", registry.Executable{Plugin: "chat", Path: chat}, ""}, // a file counts before a bundled plugin
-		{"pigeon", "", registry.Executable{}, `unknown adapter "pigeon"; bundled are push-rest, phoenix-socket, chat`},
+		{"pigeon", "", registry.Executable{}, `unknown adapter "pigeon"; bundled are chat, phoenix-socket, push-rest`},
 		{"mine", "nowhere", registry.Executable{}, `no plugin "nowhere"`},
 		{"x", "../mine", registry.Executable{}, `no plugin "../mine"`},
 		{"open", "", registry.Executable{}, "chmod go-w"},
