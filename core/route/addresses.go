@@ -1,6 +1,7 @@
 package route
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -31,6 +32,26 @@ func (p *plan) claims() []claim {
 	return all
 }
 
+// listens are the addresses of a plan.
+func (p *plan) listens() []string {
+	var all []string
+	for _, h := range p.hosts {
+		all = append(all, h.listens()...)
+	}
+	return all
+}
+
+// listens are the addresses of a host.
+func (h *hostPlan) listens() []string {
+	var all []string
+	for _, m := range h.members {
+		for _, a := range m.addresses {
+			all = append(all, a.Listen)
+		}
+	}
+	return all
+}
+
 // checkAddresses gives every claim that clashes with an earlier one a finding in
 // its own file. earlier are claims of other files that hold already.
 func (p *plan) checkAddresses(earlier []claim) {
@@ -38,7 +59,8 @@ func (p *plan) checkAddresses(earlier []claim) {
 	for _, c := range p.claims() {
 		for _, other := range held {
 			if reason := clash(c, other); reason != "" {
-				p.fail(c.member.path+"/config/listen", fmt.Errorf("%s", reason))
+				p.fail(c.member.path+"/config/listen", errors.New(reason))
+				p.blocked = p.blocked || other.plan != p
 				break
 			}
 		}

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/pushbridge/bridge/core/config"
@@ -11,21 +12,44 @@ import (
 // file's findings what is wrong: it starts the plugins that the files name to ask
 // them, and opens nothing.
 func Lint(ctx context.Context, env Environment, files []*config.RouteFile) {
-	generations := make([]*generation, len(files))
-	var preparing sync.WaitGroup
+	plans := make([]*plan, len(files))
+	var asking sync.WaitGroup
 	for i, file := range files {
-		preparing.Go(func() {
-			generations[i] = prepare(ctx, env, file)
-			generations[i].close()
-		})
+		plans[i] = newPlan(file, env.Registry)
+		asking.Go(func() { plans[i].lint(ctx, env) })
 	}
-	preparing.Wait()
+	asking.Wait()
 	var held []claim
 	for i, file := range files {
-		p := generations[i].plan
-		p.checkAddresses(held)
-		held = append(held, p.claims()...)
-		file.Findings = append(file.Findings, p.findings...)
+		plans[i].checkAddresses(held)
+		held = append(held, plans[i].claims()...)
+		file.Findings = append(file.Findings, plans[i].findings...)
 		file.Findings.Sort()
 	}
+}
+
+// lint asks every host's adapters.
+func (p *plan) lint(ctx context.Context, env Environment) {
+	var mu sync.Mutex // guards the plan's findings
+	var asking sync.WaitGroup
+	for _, h := range p.hosts {
+		asking.Go(func() {
+			r, err := startRun(ctx, env, env.Log.With("route", p.file.Name), h, noSockets)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				defer r.close()
+				err = p.ask(ctx, env.Supervision.StartTimeout, h, r.adapters(env.Registry))
+			}
+			if err != nil {
+				p.fail(h.members[0].path+"/adapter", err)
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// noSockets is for runs that nothing is opened in.
+func noSockets(_ context.Context, instance, _ string) (int, error) {
+	return -1, fmt.Errorf("%s was not opened", instance)
 }

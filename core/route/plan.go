@@ -1,12 +1,14 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/bus"
@@ -22,12 +24,23 @@ type plan struct {
 	edges []edgePlan
 
 	findings config.Findings
+	blocked  bool // an address of another file's is among them
+}
+
+// names are the host's instances, for a message.
+func (h *hostPlan) names() string {
+	names := make([]string, len(h.members))
+	for i, m := range h.members {
+		names[i] = m.instance.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // hostPlan is one process, or the place of the instances without isolation.
 type hostPlan struct {
 	process    string // the name that the file gives it, if any
 	executable registry.Executable
+	stamp      string // changes when the executable is replaced
 	inProcess  bool
 	mtls       bool
 	env        []string
@@ -50,6 +63,8 @@ type memberPlan struct {
 type edgePlan struct {
 	target  string
 	options bus.EdgeOptions
+	// written is what the file says about the edge, to tell whether it changed.
+	written string
 }
 
 // newPlan groups a file's instances into processes and compiles its edges. It
@@ -105,7 +120,7 @@ func (p *plan) hostFor(r *registry.Registry, i *config.Instance) (*hostPlan, err
 	}
 	host := p.hostWhere(func(h *hostPlan) bool {
 		return !h.inProcess && h.process == i.Process && sameExecutable(h.executable, executable)
-	}, hostPlan{process: i.Process, executable: executable})
+	}, hostPlan{process: i.Process, executable: executable, stamp: stampOf(executable)})
 	host.mtls = host.mtls || i.MTLS
 	for _, name := range i.Env {
 		if !slices.Contains(host.env, name) {
@@ -176,7 +191,7 @@ func (p *plan) instances() []*config.Instance {
 
 // addEdge compiles an outbound's expressions and options.
 func (p *plan) addEdge(path string, o *config.Outbound) {
-	edge := edgePlan{target: o.Name, options: bus.EdgeOptions{
+	edge := edgePlan{target: o.Name, written: writtenEdge(o), options: bus.EdgeOptions{
 		Route:       p.file.Name,
 		QueueEvents: o.Queue.Events,
 		QueueBytes:  int(o.Queue.Bytes),
@@ -209,6 +224,44 @@ func (p *plan) addEdge(path string, o *config.Outbound) {
 	p.edges = append(p.edges, edge)
 }
 
+// busRoute is the plan for the bus's table.
+func (p *plan) busRoute(edges []*bus.Edge) bus.Route {
+	route := bus.Route{Name: p.file.Name, Edges: edges}
+	if ack := p.file.Route.Ack; ack != "" {
+		route.Ack, _ = core.ParseAck(ack) // the schema allows no other
+	}
+	for _, inbound := range p.file.Route.Inbound {
+		route.Sources = append(route.Sources, cmp.Or(inbound.Use, inbound.Name))
+	}
+	return route
+}
+
+// ownSources are the names of the instances in inbound that the file configures;
+// none of no plan.
+func (p *plan) ownSources() []string {
+	var names []string
+	if p == nil {
+		return nil
+	}
+	for _, inbound := range p.file.Route.Inbound {
+		if inbound.Use == "" {
+			names = append(names, inbound.Name)
+		}
+	}
+	return names
+}
+
+// writtenEdge is an outbound without its instance.
+func writtenEdge(o *config.Outbound) string {
+	alone := *o
+	alone.Instance = config.Instance{}
+	text, err := json.Marshal(alone)
+	if err != nil {
+		return "" // strings and numbers always can be
+	}
+	return string(text)
+}
+
 func (p *plan) fail(path string, err error) {
 	p.findings = append(p.findings, p.file.Locate(core.SeverityError, path, err.Error()))
 }
@@ -220,25 +273,31 @@ type adapters interface {
 	Validate(ctx context.Context, adapter string, config []byte) (core.Validation, error)
 }
 
-// ask holds the instances of a host against what their adapters say.
-func (p *plan) ask(ctx context.Context, h *hostPlan, a adapters) {
+// ask holds the instances of a host against what their adapters say. The error is
+// that they could not be asked within limit; what they find is among the plan's
+// findings.
+func (p *plan) ask(ctx context.Context, limit time.Duration, h *hostPlan, a adapters) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	infos, err := a.Describe(ctx)
 	if err != nil {
-		p.fail(h.members[0].path+"/adapter", err)
-		return
+		return err
 	}
 	for _, member := range h.members {
-		p.askMember(ctx, h, a, member, infos)
+		if err := p.askMember(ctx, h, a, member, infos); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-func (p *plan) askMember(ctx context.Context, h *hostPlan, a adapters, member *memberPlan, infos []core.Info) {
+func (p *plan) askMember(ctx context.Context, h *hostPlan, a adapters, member *memberPlan, infos []core.Info) error {
 	name := member.instance.Adapter
 	at := slices.IndexFunc(infos, func(info core.Info) bool { return info.Name == name })
 	if at < 0 {
 		p.fail(member.path+"/adapter", fmt.Errorf("the plugin %s has no adapter %q; it has %s",
 			h.executable, name, strings.Join(infoNames(infos), ", ")))
-		return
+		return nil
 	}
 	member.info = infos[at]
 	if member.source && !member.info.Source {
@@ -250,12 +309,11 @@ func (p *plan) askMember(ctx context.Context, h *hostPlan, a adapters, member *m
 	broken, sound := p.file.CheckConfig(member.path, member.instance, member.info.Config)
 	p.findings = append(p.findings, broken...)
 	if sound == nil {
-		return
+		return nil
 	}
 	validation, err := a.Validate(ctx, name, sound)
 	if err != nil {
-		p.fail(member.path+"/config", err)
-		return
+		return err
 	}
 	for _, f := range validation.Findings {
 		finding := p.file.Locate(f.Severity, member.path+"/config"+f.Path, f.Message)
@@ -265,6 +323,7 @@ func (p *plan) askMember(ctx context.Context, h *hostPlan, a adapters, member *m
 		}
 	}
 	member.addresses = validation.Addresses
+	return nil
 }
 
 func infoNames(infos []core.Info) []string {

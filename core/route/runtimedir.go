@@ -13,16 +13,9 @@ import (
 const runtimePrefix = "bridge-"
 
 // NewRuntimeDir makes the private folder (0700) of this process for its plugins'
-// sockets, below base; an empty base means RUNTIME_DIRECTORY, as systemd gives
-// it, or the folder for temporary files. Folders that killed bridges left there
-// are removed. The caller removes it.
+// sockets, below base. Folders that killed bridges left there are removed. The
+// caller removes it.
 func NewRuntimeDir(base string) (string, error) {
-	if base == "" {
-		base, _, _ = strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
-	}
-	if base == "" {
-		base = os.TempDir()
-	}
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return "", fmt.Errorf("runtime folder: %w", err)
 	}
