@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pushbridge/bridge/core"
@@ -17,6 +18,9 @@ type Adapter struct {
 	Now func() time.Time
 }
 
+// documentSchema is of the configuration, made when it is first asked for.
+var documentSchema = sync.OnceValue(settings.Schema[document])
+
 // Describe implements core.Adapter.
 func (Adapter) Describe() core.Info {
 	return core.Info{
@@ -24,7 +28,7 @@ func (Adapter) Describe() core.Info {
 		Version: "1.0.0",
 		Summary: "Events published by HTTP POST, as to Crossbar's HTTP pusher and publisher services",
 		Source:  true,
-		Config:  settings.Schema[document](),
+		Config:  documentSchema(),
 		Kinds:   []core.Kind{core.KindMessage},
 	}
 }

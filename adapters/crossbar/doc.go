@@ -33,7 +33,10 @@
 // (pusher.go) swaps it whole, and each request sees one from beginning to end.
 //
 // What is remembered of requests (the replay cache, sequences, buckets) lives in
-// this process only. After a restart, or when timestamp_delta_limit grows, a signed
+// this process only: it survives Reconfigure, not a new generation of the instance,
+// since asking the bridge about each request would cost more than publishing it.
+// After a restart or a replacement, or when timestamp_delta_limit grows, a signed
 // request whose timestamp is still fresh, or is again, can be repeated once; and
-// two processes that share a key do not know each other's requests.
+// two processes that share a key, two generations among them, do not know each
+// other's requests.
 package crossbar

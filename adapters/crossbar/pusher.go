@@ -21,7 +21,7 @@ import (
 // request could cause.
 const noticeInterval = time.Second
 
-// pusher is an instance: one endpoint. It implements core.Instance,
+// pusher is an instance: one endpoint. It implements core.Instance, core.Drainer,
 // core.Reconfigurer and http.Handler.
 type pusher struct {
 	host     core.Host
@@ -97,6 +97,10 @@ func (p *pusher) Start(ctx context.Context) error {
 	return p.endpoint.Start(ctx)
 }
 
+// Drain implements core.Drainer. Requests on the connections there are go on being
+// published; see httpin.Endpoint.Drain.
+func (p *pusher) Drain(ctx context.Context) error { return p.endpoint.Drain(ctx) }
+
 // Stop implements core.Instance. Requests under way have until ctx ends; then
 // what they wait for is cancelled.
 func (p *pusher) Stop(ctx context.Context) error {
@@ -107,7 +111,8 @@ func (p *pusher) Stop(ctx context.Context) error {
 }
 
 // Reconfigure implements core.Reconfigurer. What belongs to the HTTP server
-// needs a new instance; everything else counts from the next request on.
+// needs a new instance; everything else counts from the next request on: nobody is
+// disconnected, and what is remembered of requests stays.
 func (p *pusher) Reconfigure(_ context.Context, raw json.RawMessage) error {
 	c, err := read(raw)
 	if err != nil {

@@ -3,6 +3,7 @@ package wamp
 import (
 	"context"
 	"encoding/json"
+	"sync"
 
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/kit/settings"
@@ -14,16 +15,22 @@ type Adapter struct{}
 // version of the adapter.
 const version = "1.0.0"
 
+// schema is of the configuration, made when it is first asked for.
+var schema = sync.OnceValue(settings.Schema[Config])
+
 // Describe implements core.Adapter.
 func (Adapter) Describe() core.Info {
 	return core.Info{
-		Name:      "wamp",
-		Version:   version,
-		Summary:   "WAMP router for browsers and services, or publisher at an outside WAMP router",
-		Source:    true,
-		Sink:      true,
-		Config:    settings.Schema[Config](),
-		Calls:     []string{core.OpPublishAuthorize},
+		Name:    "wamp",
+		Version: version,
+		Summary: "WAMP router for browsers and services, or publisher at an outside WAMP router",
+		Source:  true,
+		Sink:    true,
+		Config:  schema(),
+		Calls: []string{
+			core.OpPublishAuthorize, core.OpChannelsList, core.OpChannelsGet, core.OpChannelsMembers, core.OpUserDisconnect,
+			core.OpListenersCount,
+		},
 		IssuesIDs: true,
 		Scope:     core.ScopeEveryNode,
 		Kinds:     []core.Kind{core.KindMessage, core.KindHappening},

@@ -104,11 +104,25 @@ func (a *Auth) directory() *auth.Directory {
 
 // routerOptions are the options of the router.
 func (c *Config) routerOptions(host core.Host, counts *metrics.Metrics) (router.Options, error) {
-	proxies, err := httpin.NewProxies(c.TrustedProxies)
-	if err != nil {
+	options := router.Options{Log: host.Log(), Metrics: counts}
+	for _, name := range c.Serializers {
+		options.Codecs = append(options.Codecs, codec.Named(name))
+	}
+	var err error
+	if options.Limits, err = c.limits(); err != nil {
 		return router.Options{}, err
 	}
-	options := router.Options{
+	options.Realms, err = c.realmOptions()
+	return options, err
+}
+
+// limits are the options of the router that can change.
+func (c *Config) limits() (router.Limits, error) {
+	proxies, err := httpin.NewProxies(c.TrustedProxies)
+	if err != nil {
+		return router.Limits{}, err
+	}
+	limits := router.Limits{
 		Peer: peer.Options{
 			QueueMessages: c.QueueMessages, QueueBytes: int(c.QueueBytes), DropEvents: c.SlowConsumer == "drop",
 			WriteTimeout: c.WriteTimeout.Std(), PingInterval: c.PingInterval.Std(), PingTimeout: c.PingTimeout.Std(),
@@ -116,20 +130,15 @@ func (c *Config) routerOptions(host core.Host, counts *metrics.Metrics) (router.
 		Origins: c.AllowedOrigins, MaxMessage: int64(c.MaxMessageSize), MaxURI: c.MaxURILength,
 		MaxSessions: c.MaxSessions, MaxSessionsPerIP: c.MaxSessionsPerIP, MaxSubscriptions: c.MaxSubscriptions,
 		PublishRate: rate.Limit(c.PublishRate), HelloTimeout: c.HelloTimeout.Std(),
-		Log: host.Log(), Metrics: counts,
 		ClientOf: func(r *http.Request) router.Client {
 			client := proxies.Client(r)
 			return router.Client{Address: client.Addr, Host: client.Host}
 		},
 	}
 	if c.PublishRate == 0 {
-		options.PublishRate = rate.Inf
+		limits.PublishRate = rate.Inf
 	}
-	for _, name := range c.Serializers {
-		options.Codecs = append(options.Codecs, codec.Named(name))
-	}
-	options.Realms, err = c.realmOptions()
-	return options, err
+	return limits, nil
 }
 
 // realmOptions are the realms of the router.
@@ -189,7 +198,12 @@ func (c *Config) structural() Config {
 	}
 	if c.Mode == modeClient {
 		rest.Auth = c.Auth // how the bridge itself logs in
+		return rest
 	}
+	rest.TrustedProxies, rest.AllowedOrigins, rest.SlowConsumer = nil, nil, ""
+	rest.MaxSessions, rest.MaxSessionsPerIP, rest.MaxSubscriptions, rest.MaxURILength = 0, 0, 0, 0
+	rest.QueueMessages, rest.QueueBytes, rest.MaxMessageSize, rest.PublishRate = 0, 0, 0, 0
+	rest.HelloTimeout, rest.WriteTimeout, rest.PingInterval, rest.PingTimeout = 0, 0, 0, 0
 	return rest
 }
 

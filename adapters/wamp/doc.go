@@ -35,6 +35,15 @@
 // bridge publishes never comes back this way: its listening session is excluded
 // from it.
 //
+// While an instance is replaced, two generations of the router are at work. The bus
+// delivers to both; what a client publishes at one of them reaches the subscribers
+// of the other as well (generations.go, router.Relay), with the same publication id
+// and the same lists of receivers. Not carried: calls, whose procedures are those of
+// one router; testaments; subscription meta events, so that each generation says for
+// itself which topics are occupied.
+//
+// What is asked about listeners (core/channels.go) is answered by listeners.go.
+//
 // Configuration: config.go is its shape, check.go and check_auth.go what can be
 // wrong with it, build.go what it becomes.
 package wamp

@@ -23,15 +23,22 @@ import (
 
 // routerInstance is an instance in mode router.
 type routerInstance struct {
-	config   Config // as it was opened; what can change is in router
+	config   Config // as it was opened; of what can change, the rest has it
+	host     core.Host
 	metrics  *metrics.Metrics
 	router   *router.Router
 	endpoint *httpin.Endpoint
 	source   *source
 	sessions *sessions
+	maxURI   atomic.Int64
 	started  atomic.Bool
+	stopped  atomic.Bool
 
-	mu      sync.Mutex
+	// working ends when the instance stops: nobody may be held up any more.
+	working context.Context
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex         // also held while looking at the peers
 	sources []*session.Session // that listen
 
 	deliveries gate
@@ -50,7 +57,9 @@ func newRouterInstance(config Config, host core.Host) (*routerInstance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &routerInstance{metrics: counts, router: made, config: config}
+	i := &routerInstance{metrics: counts, router: made, config: config, host: host}
+	i.working, i.cancel = context.WithCancel(context.Background())
+	i.maxURI.Store(int64(config.MaxURILength))
 	i.sessions = newSessions(made)
 	i.source = newSource(host, counts)
 	handlers := make(map[string]http.Handler)
@@ -78,6 +87,7 @@ func pattern(path string) string {
 
 // Start implements core.Instance.
 func (i *routerInstance) Start(ctx context.Context) error {
+	i.PeersChanged(ctx) // news of them may be under way, and clients come now
 	for n := range i.config.Realms {
 		if err := i.subscribe(ctx, i.config.Realms[n].Name); err != nil {
 			return err
@@ -159,13 +169,13 @@ func (i *routerInstance) Deliver(ctx context.Context, batch core.Batch) error {
 // the router.
 func (i *routerInstance) deliver(ctx context.Context, batch core.Batch, n int) {
 	event := &batch.Events[n]
-	realm, refusal := i.realmOf(event)
+	realm, refusal := i.realmOf(event.Space)
 	if refusal == nil {
 		refusal = i.knownRole(realm, event.Meta[metaRole])
 	}
 	var messages []*nexus.Publish
 	if refusal == nil {
-		messages, refusal = publications(event, i.config.MaxURILength)
+		messages, refusal = publications(event, int(i.maxURI.Load()))
 	}
 	switch {
 	case refusal != nil:
@@ -190,16 +200,16 @@ func (i *routerInstance) deliver(ctx context.Context, batch core.Batch, n int) {
 	}
 }
 
-// realmOf is where an event goes: the only realm, or the one that it names.
-func (i *routerInstance) realmOf(event *core.Event) (string, *core.Refusal) {
+// realmOf is the realm of a space: the only one, or the one of that name.
+func (i *routerInstance) realmOf(space string) (string, *core.Refusal) {
 	if len(i.config.Realms) == 1 {
 		return i.config.Realms[0].Name, nil
 	}
-	if i.router.Policy(event.Space) == nil {
+	if i.router.Policy(space) == nil {
 		return "", core.Refuse(core.CodeSpaceUnknown,
-			"this router has several realms, none of them %q: name one with set.space", event.Space)
+			"this router has several realms, none of them %q: name one with set.space", space)
 	}
-	return event.Space, nil
+	return space, nil
 }
 
 // knownRole refuses a role that the realm does not define, for which there is no
@@ -215,19 +225,20 @@ func notAuthorized(role, realm string) *core.Refusal {
 	return core.Refuse(string(nexus.ErrNotAuthorized), "realm %s does not define the role %q", realm, role)
 }
 
-// Answer implements core.Answerer.
+// Answer implements core.Answerer. It does so before Start too: a generation that
+// has not taken over yet must not keep anybody from publishing.
 func (i *routerInstance) Answer(_ context.Context, call core.Call) core.Answer {
+	if i.stopped.Load() {
+		return core.Answer{Err: core.RefuseRetry(core.CodeNotRunning, time.Second, "the WAMP router is stopped")}
+	}
 	if call.Op != core.OpPublishAuthorize {
-		return core.Answer{None: true}
+		return i.answerListeners(call)
 	}
 	policy := i.router.Policy(call.Space)
 	if policy == nil {
 		return core.Answer{None: true}
 	}
-	if !i.started.Load() {
-		return core.Answer{Err: core.RefuseRetry(core.CodeNotRunning, time.Second, "the WAMP router has not started")}
-	}
-	return authorization(call, policy, i.config.MaxURILength)
+	return authorization(call, policy, int(i.maxURI.Load()))
 }
 
 // authorization answers whether a role may publish. Without a policy every role
@@ -260,8 +271,10 @@ func (i *routerInstance) Check(context.Context) error {
 	return nil
 }
 
-// Reconfigure implements core.Reconfigurer: permissions, roles and users change
-// in place.
+// Reconfigure implements core.Reconfigurer: permissions, roles, users and limits
+// change in place. Sessions stay what they are: whoever has logged in with a ticket
+// that is gone goes on until it leaves, with what its role may do now. The limits of
+// a connection's queue, messages and times count for new connections.
 func (i *routerInstance) Reconfigure(_ context.Context, raw json.RawMessage) error {
 	config, report := parse(raw)
 	if err := report.Err(); err != nil {
@@ -274,15 +287,26 @@ func (i *routerInstance) Reconfigure(_ context.Context, raw json.RawMessage) err
 	if err != nil {
 		return err
 	}
+	limits, err := config.limits()
+	if err != nil {
+		return err
+	}
 	for _, realm := range options {
 		i.router.Swap(realm)
 	}
+	i.router.Adjust(limits)
+	i.maxURI.Store(int64(config.MaxURILength))
 	return nil
 }
 
-// Drain implements core.Drainer.
+// Drain implements core.Drainer. Sessions are sent away one by one; who connects
+// meanwhile, by a connection that this generation has already accepted, comes last.
 func (i *routerInstance) Drain(ctx context.Context) error {
-	if err := i.endpoint.Stop(ctx); err != nil {
+	i.PeersChanged(ctx) // there is one now at the latest
+	listening := make(chan error, 1)
+	go func() { listening <- i.endpoint.Drain(ctx) }()
+	i.router.Drain(ctx)
+	if err := <-listening; err != nil {
 		return fmt.Errorf("stop listening: %w", err)
 	}
 	i.router.Drain(ctx)
@@ -292,6 +316,7 @@ func (i *routerInstance) Drain(ctx context.Context) error {
 // Stop implements core.Instance.
 func (i *routerInstance) Stop(ctx context.Context) error {
 	i.started.Store(false)
+	i.stopped.Store(true)
 	err := i.endpoint.Stop(ctx)
 	i.release(ctx)
 	return err
@@ -300,6 +325,8 @@ func (i *routerInstance) Stop(ctx context.Context) error {
 // release ends everything but the endpoint: publications that are under way,
 // the bridge's own sessions, the clients' sessions, the router.
 func (i *routerInstance) release(ctx context.Context) {
+	i.router.Relay(nil)
+	i.cancel()
 	i.deliveries.close(ctx)
 	i.sessions.close()
 	i.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	nexus "github.com/gammazero/nexus/v3/wamp"
 
 	"github.com/pushbridge/bridge/adapters/wamp"
@@ -397,10 +398,23 @@ func TestReconfigure(t *testing.T) {
 	if _, msg := login("new"); reflect.TypeOf(msg) != reflect.TypeFor[*nexus.Welcome]() {
 		t.Errorf("the new ticket gives %+v", msg)
 	}
-	for _, structural := range []string{`, "max_sessions": 5`, `, "paths": ["/other"]`, `, "happenings": true`, `, "auth": {"anonymous": {}}`} {
+	for _, structural := range []string{`, "serializers": ["json"]`, `, "paths": ["/other"]`, `, "happenings": true`, `, "auth": {"anonymous": {}}`} {
 		if err := reconfigure(t.Context(), config(listen, "b", "new", structural)); !errors.Is(err, core.ErrRestart) {
 			t.Errorf("%s: %v", structural, err)
 		}
+	}
+	if err := reconfigure(t.Context(), config(listen, "a.long.topic", "new", `, "max_uri_length": 5, "max_sessions": 1, "allowed_origins": ["*"], "publish_rate": 5000,
+		"queue_messages": 100, "slow_consumer": "drop", "ping_interval": "7s", "max_message_size": "64KiB", "trusted_proxies": ["127.0.0.1"]`)); err != nil {
+		t.Fatal(err)
+	}
+	if publishes("a.long.topic") {
+		t.Error("a limit does not count for a session that there was")
+	}
+	if _, response, err := websocket.Dial(t.Context(), i.url, &websocket.DialOptions{Subprotocols: []string{"wamp.2.json"}}); err == nil || response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("max_sessions does not count: %v", err)
+	}
+	if err := reconfigure(t.Context(), config(listen, "b", "new", "")); err != nil {
+		t.Fatal(err)
 	}
 	if err := reconfigure(t.Context(), json.RawMessage(`{"mode": "router"}`)); err == nil || errors.Is(err, core.ErrRestart) {
 		t.Errorf("a wrong configuration: %v", err)
@@ -488,7 +502,8 @@ func TestDisclosedRole(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	info := wamp.Adapter{}.Describe()
-	if !info.Source || !info.Sink || !info.IssuesIDs || info.Scope != core.ScopeEveryNode || len(info.Calls) != 1 {
+	if !info.Source || !info.Sink || !info.IssuesIDs || info.Scope != core.ScopeEveryNode || len(info.Calls) != 6 {
+		info.Config = nil
 		t.Errorf("%+v", info)
 	}
 }

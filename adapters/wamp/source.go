@@ -8,6 +8,7 @@ import (
 	nexus "github.com/gammazero/nexus/v3/wamp"
 
 	"github.com/pushbridge/bridge/adapters/wamp/metrics"
+	"github.com/pushbridge/bridge/adapters/wamp/router"
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/kit/payload"
 )
@@ -91,6 +92,7 @@ func (s *source) put(event core.Event) {
 // message is the handler of a subscription: what was published at a topic.
 func (s *source) message(realm, topic string) func(*nexus.Event) {
 	return func(m *nexus.Event) {
+		router.Unwrap(m)
 		event := core.Event{Kind: core.KindMessage, Space: realm, Topic: topic, Type: core.TypeWAMP}
 		if uri, byPattern := nexus.AsURI(m.Details["topic"]); byPattern {
 			event.Topic = string(uri)

@@ -41,7 +41,7 @@ func (r *Realm) Authenticators() []auth.Authenticator {
 	}
 	authenticators := []auth.Authenticator{ownSessions{}}
 	for _, name := range r.directory.Load().Methods() {
-		if name == methodAnonymous {
+		if name == MethodAnonymous {
 			authenticators = append(authenticators, anonymous{r})
 			continue
 		}

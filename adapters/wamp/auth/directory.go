@@ -47,7 +47,7 @@ func (d *Directory) Methods() []string {
 		name    string
 		offered bool
 	}{
-		{methodAnonymous, d.Anonymous != nil}, {methodTicket, d.Ticket != nil},
+		{MethodAnonymous, d.Anonymous != nil}, {methodTicket, d.Ticket != nil},
 		{methodCRA, d.WAMPCRA != nil}, {methodCryptosign, d.Cryptosign != nil},
 	} {
 		if method.offered {
@@ -59,7 +59,7 @@ func (d *Directory) Methods() []string {
 
 // The names of the methods, as clients spell them.
 const (
-	methodAnonymous  = "anonymous"
+	MethodAnonymous  = "anonymous"
 	methodTicket     = "ticket"
 	methodCRA        = "wampcra"
 	methodCryptosign = "cryptosign"

@@ -13,7 +13,7 @@ import (
 type anonymous struct{ realm *Realm }
 
 // AuthMethod implements auth.Authenticator.
-func (anonymous) AuthMethod() string { return methodAnonymous }
+func (anonymous) AuthMethod() string { return MethodAnonymous }
 
 // Authenticate implements auth.Authenticator.
 func (a anonymous) Authenticate(wamp.ID, wamp.Dict, wamp.Peer) (*wamp.Welcome, error) {
@@ -25,7 +25,7 @@ func (a anonymous) Authenticate(wamp.ID, wamp.Dict, wamp.Peer) (*wamp.Welcome, e
 	if id == "" {
 		id = randomID()
 	}
-	return welcome(identity{authID: id, role: granted.Role}, methodAnonymous), nil
+	return welcome(identity{authID: id, role: granted.Role}, MethodAnonymous), nil
 }
 
 // ticket is the method that shows a shared secret.

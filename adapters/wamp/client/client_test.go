@@ -355,12 +355,15 @@ func ownRouter(t testing.TB, listen string) (stop func()) {
 			Directory: &ownauth.Directory{Anonymous: &ownauth.Anonymous{Role: "anonymous"}},
 		}},
 		Codecs: []*codec.Codec{codec.Named("json")},
-		Peer: peer.Options{
-			QueueMessages: 4096, QueueBytes: 8 << 20, WriteTimeout: Patience, PingInterval: Patience, PingTimeout: Patience,
+		Limits: own.Limits{
+			Peer: peer.Options{
+				QueueMessages: 4096, QueueBytes: 8 << 20, WriteTimeout: Patience, PingInterval: Patience, PingTimeout: Patience,
+			},
+			ClientOf:   func(*http.Request) own.Client { return own.Client{} },
+			MaxMessage: 1 << 20, MaxURI: 100, MaxSessions: 10, MaxSubscriptions: 10, PublishRate: rate.Inf,
+			HelloTimeout: time.Second,
 		},
-		ClientOf:   func(*http.Request) own.Client { return own.Client{} },
-		MaxMessage: 1 << 20, MaxURI: 100, MaxSessions: 10, MaxSubscriptions: 10, PublishRate: rate.Inf,
-		HelloTimeout: time.Second, Log: coretest.Logger(t), Metrics: counts,
+		Log: coretest.Logger(t), Metrics: counts,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -17,36 +17,31 @@ import (
 // connection stands, so that what the server keeps for a request is released;
 // the session lives in goroutines of its own.
 func (r *Router) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	client := r.options.ClientOf(request)
-	chosen, refused := r.check(request, client)
+	limits := r.limits.Load()
+	client := limits.ClientOf(request)
+	chosen, refused := r.check(request, client, limits)
 	if refused != nil {
 		refused.write(w)
 		return
 	}
 	c := &connection{
 		router: r, address: client.Address, codec: chosen,
-		publishes: rate.NewLimiter(r.options.PublishRate, burst(r.options.PublishRate)),
+		publishes: rate.NewLimiter(limits.PublishRate, burst(limits.PublishRate)),
 	}
-	if refused := r.admit(c); refused != nil {
+	if refused := r.admit(c, limits); refused != nil {
 		refused.write(w)
 		return
 	}
-	conn, err := peer.Accept(w, request, chosen, r.options.MaxMessage)
+	conn, err := peer.Accept(w, request, chosen, limits.MaxMessage)
 	if err != nil {
 		r.forget(c)
 		return // Accept has answered
 	}
-	options := r.options.Peer
+	options := limits.Peer
 	options.Codec, options.Guard = chosen, c
 	p := peer.New(conn, options)
 	c.peer.Store(p)
 	go c.attach(p)
-}
-
-// burst is how many publications may come at once: those of a second.
-func burst(limit rate.Limit) int {
-	const most = 1 << 30 // for no limit
-	return int(min(max(limit, 1), most))
 }
 
 // refusedRequest is an answer to a request that does not become a session.
@@ -63,11 +58,11 @@ func (e *refusedRequest) write(w http.ResponseWriter) {
 }
 
 // check looks at what the request asks for.
-func (r *Router) check(request *http.Request, client Client) (*codec.Codec, *refusedRequest) {
+func (r *Router) check(request *http.Request, client Client, limits *Limits) (*codec.Codec, *refusedRequest) {
 	if !strings.EqualFold(request.Header.Get("Upgrade"), "websocket") {
 		return nil, &refusedRequest{http.StatusUpgradeRequired, "this is a WAMP router: connect by WebSocket"}
 	}
-	if origin := request.Header.Get("Origin"); !originAllowed(origin, client.Host, r.options.Origins) {
+	if origin := request.Header.Get("Origin"); !originAllowed(origin, client.Host, limits.Origins) {
 		return nil, &refusedRequest{http.StatusForbidden, "this origin is not allowed"}
 	}
 	for _, offer := range request.Header.Values("Sec-WebSocket-Protocol") {
@@ -121,12 +116,11 @@ func originAllowed(origin, host string, patterns []string) bool {
 }
 
 // admit counts the connection, if there is room for it.
-func (r *Router) admit(c *connection) *refusedRequest {
+func (r *Router) admit(c *connection, limits *Limits) *refusedRequest {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	limits := r.options
 	switch {
-	case r.draining:
+	case r.closed:
 		return &refusedRequest{http.StatusServiceUnavailable, "this router is shutting down"}
 	case len(r.connections) >= limits.MaxSessions:
 		return &refusedRequest{http.StatusServiceUnavailable, "too many sessions"}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"github.com/pushbridge/bridge/adapters/wamp/auth"
 	"github.com/pushbridge/bridge/adapters/wamp/codec"
 	"github.com/pushbridge/bridge/adapters/wamp/peer"
 )
@@ -30,13 +31,18 @@ type connection struct {
 
 	delivered     prometheus.Counter // set by WELCOME
 	subscriptions subscriptions
+	acknowledged  acknowledged
 
 	peer  atomic.Pointer[peer.Peer] // nil for a moment after the connection is made
 	grant atomic.Pointer[grant]     // nil until it has joined
 }
 
 // grant is who a session has become.
-type grant struct{ realm, role string }
+type grant struct {
+	realm, role, authID string
+	session             wamp.ID
+	named               bool // it is no anonymous session
+}
 
 // attached is the connection as the core knows it.
 type attached struct {
@@ -55,7 +61,7 @@ func (c *connection) attach(p *peer.Peer) {
 		return
 	}
 	defer c.router.attaching.Done()
-	silent := time.AfterFunc(c.router.options.HelloTimeout, func() {
+	silent := time.AfterFunc(c.router.limits.Load().HelloTimeout, func() {
 		if !c.greeted.Load() {
 			p.End(peer.End{Code: peer.ClosePolicyViolation, Reason: "no HELLO"})
 		}
@@ -79,8 +85,11 @@ func (c *connection) log() *slog.Logger {
 // welcome notes that the session has joined, and returns the message without the
 // features that the router does not have, whatever the core says.
 func (c *connection) welcome(m *wamp.Welcome) wamp.Message {
-	role, _ := m.Details["authrole"].(string)
-	c.grant.Store(&grant{realm: c.realm.name, role: role})
+	g := &grant{realm: c.realm.name, session: m.ID}
+	g.role, _ = m.Details["authrole"].(string)
+	g.authID, _ = m.Details["authid"].(string)
+	g.named = m.Details["authmethod"] != auth.MethodAnonymous
+	c.grant.Store(g)
 	counts := c.router.options.Metrics
 	counts.Joins.WithLabelValues(c.realm.name, c.codec.Name()).Inc()
 	c.delivered = counts.Deliveries.WithLabelValues(c.realm.name)

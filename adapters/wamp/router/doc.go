@@ -15,6 +15,12 @@
 // authorizer (authorizer.go); the core makes EVENTs of it, for the subscribers
 // that filter (filter.go) allows, and hands them to their peers.
 //
+// While there is another generation of the router, [Router.Relay] (relay.go) hands it
+// what clients publish. [Router.Topics], [Router.Users] and [Router.Disconnect]
+// (listeners.go) tell of subscribers and end sessions. What can change while the
+// router works is a realm's [Policy] and directory ([Router.Swap]) and [Limits]
+// ([Router.Adjust]).
+//
 // The bridge's own sessions come through [Router.Join]. [Router.Drain] and
 // [Router.Close] (shutdown.go) end it all.
 package router

@@ -28,6 +28,7 @@ func (c *connection) Incoming(msg wamp.Message) (pass, answer wamp.Message, err 
 		if reason := c.refusedURI(string(m.Topic), true); reason != "" {
 			return nil, refusePublish(m, reason), nil
 		}
+		c.mark(m)
 	case *wamp.Subscribe:
 		return c.subscribe(m)
 	case *wamp.Unsubscribe:
@@ -107,8 +108,8 @@ func checkPassthru(msg wamp.Message) error {
 // not.
 func (c *connection) refusedURI(uri string, mayBeReserved bool) string {
 	switch {
-	case len(uri) > c.router.options.MaxURI:
-		return fmt.Sprintf("the URI is longer than %d bytes", c.router.options.MaxURI)
+	case len(uri) > c.router.limits.Load().MaxURI:
+		return fmt.Sprintf("the URI is longer than %d bytes", c.router.limits.Load().MaxURI)
 	case mayBeReserved && Reserved(uri):
 		return "the URI is reserved"
 	}
@@ -133,7 +134,7 @@ func (c *connection) subscribe(m *wamp.Subscribe) (pass, answer wamp.Message, er
 		return nil, refusal(wamp.SUBSCRIBE, m.Request, wamp.ErrInvalidURI, reason), nil
 	case !validMatch(m.Options):
 		return nil, refusal(wamp.SUBSCRIBE, m.Request, wamp.ErrInvalidArgument, "unknown match"), nil
-	case !c.subscriptions.enter(c.router.options.MaxSubscriptions):
+	case !c.subscriptions.enter(m, c.router.limits.Load().MaxSubscriptions):
 		return nil, refusal(wamp.SUBSCRIBE, m.Request, wamp.ErrInvalidArgument, "too many subscriptions"), nil
 	}
 	return m, nil, nil
@@ -221,6 +222,7 @@ func cleanTestament(call *wamp.Call) {
 func (c *connection) Outgoing(msg wamp.Message) wamp.Message {
 	switch m := msg.(type) {
 	case *wamp.Event:
+		Unwrap(m)
 		if c.delivered != nil {
 			c.delivered.Inc()
 		}
@@ -229,15 +231,17 @@ func (c *connection) Outgoing(msg wamp.Message) wamp.Message {
 			delete(m.Details, "publisher_authid")
 			delete(m.Details, "publisher_authrole")
 		}
+	case *wamp.Published:
+		c.acknowledged.restore(m)
 	case *wamp.Welcome:
 		return c.welcome(m)
 	case *wamp.Abort:
 		c.aborted(m)
 	case *wamp.Subscribed:
-		c.subscriptions.joined(m.Subscription)
+		c.subscriptions.joined(m)
 	case *wamp.Error:
 		if m.Type == wamp.SUBSCRIBE {
-			c.subscriptions.refused()
+			c.subscriptions.refused(m.Request)
 		}
 	}
 	return msg

@@ -59,16 +59,18 @@ func start(t testing.TB, change func(*router.Options)) *running {
 	}
 	options := router.Options{
 		Realms: []router.Realm{realm("realm1")},
-		Peer: peer.Options{
-			QueueMessages: 4096, QueueBytes: 8 << 20, WriteTimeout: 10 * time.Second,
-			PingInterval: time.Minute, PingTimeout: time.Minute,
+		Limits: router.Limits{
+			Peer: peer.Options{
+				QueueMessages: 4096, QueueBytes: 8 << 20, WriteTimeout: 10 * time.Second,
+				PingInterval: time.Minute, PingTimeout: time.Minute,
+			},
+			ClientOf: func(r *http.Request) router.Client {
+				address, _ := netip.ParseAddrPort(r.RemoteAddr)
+				return router.Client{Address: address.Addr(), Host: r.Host}
+			},
+			MaxMessage: 1 << 20, MaxURI: 100, MaxSessions: 1000, MaxSubscriptions: 100,
+			PublishRate: rate.Inf, HelloTimeout: 5 * time.Second,
 		},
-		ClientOf: func(r *http.Request) router.Client {
-			address, _ := netip.ParseAddrPort(r.RemoteAddr)
-			return router.Client{Address: address.Addr(), Host: r.Host}
-		},
-		MaxMessage: 1 << 20, MaxURI: 100, MaxSessions: 1000, MaxSubscriptions: 100,
-		PublishRate: rate.Inf, HelloTimeout: 5 * time.Second,
 		Log: coretest.Logger(t), Metrics: counts,
 	}
 	for _, name := range codec.Names() {

@@ -77,7 +77,7 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, lines []byte) {
 		s := &script{messages: make(chan []byte), answers: make(chan struct{}, 1), closed: make(chan struct{})}
 		c := &connection{router: r, codec: codec.Named("json"), publishes: rate.NewLimiter(rate.Inf, 1)}
-		options := r.options.Peer
+		options := r.limits.Load().Peer
 		options.Codec, options.Guard = c.codec, c
 		p := peer.New(s, options)
 		c.peer.Store(p)
@@ -109,15 +109,23 @@ func fuzzed(f *testing.F) *Router {
 			Policy:    &Policy{RPC: true, Roles: map[string]*permission.Set{"a": permission.NewSet([]permission.Rule{all})}},
 			Directory: &auth.Directory{Anonymous: &auth.Anonymous{Role: "a"}},
 		}},
-		Peer: peer.Options{
-			QueueMessages: 1000, QueueBytes: 1 << 20, WriteTimeout: time.Second, PingInterval: time.Hour, PingTimeout: time.Hour,
+		Limits: Limits{
+			Peer: peer.Options{
+				QueueMessages: 1000, QueueBytes: 1 << 20, WriteTimeout: time.Second, PingInterval: time.Hour, PingTimeout: time.Hour,
+			},
+			MaxMessage: 1 << 20, MaxURI: 1000, MaxSessions: 10, MaxSubscriptions: 100, PublishRate: rate.Inf,
+			HelloTimeout: time.Second,
 		},
-		MaxMessage: 1 << 20, MaxURI: 1000, MaxSessions: 10, MaxSubscriptions: 100, PublishRate: rate.Inf,
-		HelloTimeout: time.Second, Log: slog.New(slog.DiscardHandler), Metrics: counts,
+		Log: slog.New(slog.DiscardHandler), Metrics: counts,
 	})
 	if err != nil {
 		f.Fatal(err)
 	}
+	r.Relay(func(message []byte) {
+		if _, _, err := Relayed(message); err != nil {
+			f.Errorf("%q: %v", message, err)
+		}
+	})
 	f.Cleanup(func() { r.Close(context.Background()) })
 	return r
 }
@@ -145,8 +153,9 @@ func TestCoreDrops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &Router{options: Options{Metrics: counts, Log: slog.New(slog.DiscardHandler), Peer: peer.Options{DropEvents: tt.dropEvents}},
+		r := &Router{options: Options{Metrics: counts, Log: slog.New(slog.DiscardHandler)},
 			connections: make(map[*connection]struct{}), perAddress: make(map[netip.Addr]int)}
+		r.Adjust(Limits{Peer: peer.Options{DropEvents: tt.dropEvents}})
 		s := &script{messages: make(chan []byte), closed: make(chan struct{})}
 		c := &connection{router: r, codec: codec.Named("json")}
 		p := peer.New(s, peer.Options{
@@ -173,7 +182,8 @@ func TestCoreDrops(t *testing.T) {
 
 // guard is the guard of a client that has said HELLO.
 func guard(limit rate.Limit, burst int) *connection {
-	c := &connection{router: &Router{options: Options{MaxURI: 100, MaxSubscriptions: 10}}, publishes: rate.NewLimiter(limit, burst)}
+	c := &connection{router: new(Router), publishes: rate.NewLimiter(limit, burst)}
+	c.router.Adjust(Limits{MaxURI: 100, MaxSubscriptions: 10})
 	c.greeted.Store(true)
 	return c
 }
@@ -201,4 +211,33 @@ func TestPublishRate(t *testing.T) {
 	if burst(rate.Inf) < 1 || burst(0.5) != 1 || burst(20) != 20 {
 		t.Errorf("bursts %d, %d, %d", burst(rate.Inf), burst(0.5), burst(20))
 	}
+}
+
+// FuzzRelayed reads any message of a peer without harm.
+func FuzzRelayed(f *testing.F) {
+	data, err := encodeRelayed(&wamp.Publish{
+		Options: wamp.Dict{"exclude": wamp.List{int64(1)}, "eligible_authid": wamp.List{}, "exclude_me": false, "disclose_me": true, "ppt_scheme": "x"},
+		Topic:   "a.b", Arguments: wamp.List{"x", nil}, ArgumentsKw: wamp.Dict{"k": 1.5},
+	}, 7, &grant{realm: "r", role: "s", authID: "a", session: 8})
+	if err != nil {
+		f.Fatal(err)
+	}
+	realm, m, err := Relayed(data)
+	if err != nil || realm != "r" || m.Topic != "a.b" || len(m.Options) != 3 {
+		f.Fatalf("%s %+v %v", realm, m, err)
+	}
+	event := &wamp.Event{Publication: 1, Arguments: m.Arguments, Details: wamp.Dict{}}
+	Unwrap(event)
+	if event.Publication != 7 || len(event.Arguments) != 2 || event.ArgumentsKw["k"] != 1.5 || len(event.Details) != 4 {
+		f.Fatalf("%+v", event)
+	}
+	f.Add(data)
+	f.Add([]byte{0x80})
+	f.Add([]byte{0x84, 0x10, 0x01, 0xa0, 0x61, 'a'})
+	f.Fuzz(func(_ *testing.T, message []byte) {
+		_, m, err := Relayed(message)
+		if err == nil {
+			Unwrap(&wamp.Event{Arguments: m.Arguments, Details: wamp.Dict{}})
+		}
+	})
 }

@@ -53,7 +53,7 @@ func (r *Router) dropped(args []any) {
 
 func (c *connection) coreDropped(kind any) {
 	c.Dropped()
-	if kind == wamp.EVENT && c.router.options.Peer.DropEvents {
+	if kind == wamp.EVENT && c.router.limits.Load().Peer.DropEvents {
 		return
 	}
 	c.peer.Load().End(peer.End{Code: peer.ClosePolicyViolation, Reason: "slow consumer", Slow: true})

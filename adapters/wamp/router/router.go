@@ -4,15 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/gammazero/nexus/v3/router"
 	"github.com/gammazero/nexus/v3/wamp"
-	"golang.org/x/time/rate"
 
 	"github.com/pushbridge/bridge/adapters/wamp/auth"
 	"github.com/pushbridge/bridge/adapters/wamp/codec"
@@ -26,25 +23,7 @@ type Options struct {
 	Realms []Realm
 	// Codecs are the serializations offered.
 	Codecs []*codec.Codec
-	// Peer is how connections are treated; the router fills in Codec, Guard and
-	// Events.
-	Peer peer.Options
-	// Origins are the patterns of allowed origins; see originAllowed.
-	Origins []string
-	// ClientOf tells who sent a request.
-	ClientOf func(*http.Request) Client
-	// MaxMessage, in bytes, bounds a client's message; MaxURI its URIs.
-	MaxMessage int64
-	MaxURI     int
-	// MaxSessions bounds connections; MaxSessionsPerIP those of one address, 0
-	// does not.
-	MaxSessions, MaxSessionsPerIP int
-	// MaxSubscriptions bounds those of one session.
-	MaxSubscriptions int
-	// PublishRate bounds a session's publications per second; more are delayed.
-	PublishRate rate.Limit
-	// HelloTimeout is how long a client may take to say HELLO, at most 5 s.
-	HelloTimeout time.Duration
+	Limits
 
 	Log     *slog.Logger
 	Metrics *metrics.Metrics
@@ -67,15 +46,17 @@ type Realm struct {
 
 // Router is a running router. Its methods may be called from any goroutine.
 type Router struct {
-	options Options
+	options Options // without its limits, which can change
 	core    router.Router
 	realms  map[string]*realm
+	events  *peer.Events
+	limits  atomic.Pointer[Limits]
+	relay   atomic.Pointer[func(message []byte)] // nil unless there are peers
 
 	attaching sync.WaitGroup // calls into the core that let a session join
 
 	mu          sync.Mutex
-	draining    bool // no new connections
-	closed      bool // no new sessions: the core is about to close
+	closed      bool // no new connections and sessions: the core is about to close
 	connections map[*connection]struct{}
 	perAddress  map[netip.Addr]int
 }
@@ -93,7 +74,8 @@ func New(options Options) (*Router, error) {
 		options: options, realms: make(map[string]*realm),
 		connections: make(map[*connection]struct{}), perAddress: make(map[netip.Addr]int),
 	}
-	r.options.Peer.Events = peer.NewEvents()
+	r.events = peer.NewEvents()
+	r.Adjust(options.Limits)
 	attempts := auth.NewAttempts()
 	config := &router.Config{}
 	for _, given := range options.Realms {
@@ -127,7 +109,10 @@ func (r *realm) config(given Realm, counts *metrics.Metrics) *router.RealmConfig
 		Authorizer: &authorizer{
 			realm: given.Name, allowDisclose: given.AllowDisclose, policy: &r.policy, metrics: counts,
 		},
-		PublishFilterFactory: newFilter,
+		PublishFilterFactory: func(msg *wamp.Publish) router.PublishFilter {
+			relayMarked(msg)
+			return newFilter(msg)
+		},
 	}
 }
 

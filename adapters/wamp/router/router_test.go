@@ -349,7 +349,7 @@ func closeUnderLoad(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if n == 500 {
+			if n == 50 {
 				close(flowing)
 			}
 		}
@@ -366,7 +366,7 @@ func closeUnderLoad(t *testing.T) {
 // the subscription is to have.
 func TestMix(t *testing.T) {
 	const sessions = 50
-	publications := 1_500 // what takes seconds under the race detector
+	publications := 500 // what takes seconds under the race detector
 	if given := os.Getenv("WAMP_PUBLICATIONS"); given != "" {
 		var err error
 		if publications, err = strconv.Atoi(given); err != nil {
@@ -449,12 +449,12 @@ func checkMix(t *testing.T, raw *Raw, match string, publications int) {
 // ended, they lose nothing, and closing does not wait for it.
 func TestStalledReader(t *testing.T) {
 	r := start(t, func(o *router.Options) { o.Peer.QueueMessages, o.Peer.QueueBytes = 100, 64<<20 })
-	stalled := Join(t, r.url, "json", "realm1")
+	stalled := Join(t, r.url, "cbor", "realm1")
 	stalled.Subscribe("t", "exact")
 	const n = 500
 	var reading sync.WaitGroup
 	for range 5 {
-		raw := Join(t, r.url, "json", "realm1")
+		raw := Join(t, r.url, "cbor", "realm1")
 		raw.Subscribe("t", "exact")
 		reading.Go(func() {
 			for i := range n {
@@ -465,7 +465,7 @@ func TestStalledReader(t *testing.T) {
 			}
 		})
 	}
-	publisher := Join(t, r.url, "json", "realm1")
+	publisher := Join(t, r.url, "cbor", "realm1")
 	filler := strings.Repeat("x", 60_000)
 	for i := range n {
 		publisher.Send(&wamp.Publish{

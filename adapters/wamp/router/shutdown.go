@@ -12,13 +12,10 @@ import (
 // drainPace is the time between farewells of a Drain without a deadline.
 const drainPace = 10 * time.Millisecond
 
-// Drain takes no new connections and sends the sessions away, at an even pace
-// until ctx ends. It returns when all are gone or ctx has ended. Publications
-// go on.
+// Drain sends away the sessions that there are, at an even pace until ctx ends. It
+// returns when all are gone or ctx has ended. Publications go on, and so do new
+// sessions: whoever still arrives finds a router, to be sent away by another Drain.
 func (r *Router) Drain(ctx context.Context) {
-	r.mu.Lock()
-	r.draining = true
-	r.mu.Unlock()
 	connections := r.current()
 	pace := drainPace
 	if deadline, limited := ctx.Deadline(); limited && len(connections) > 0 {
@@ -89,7 +86,7 @@ const (
 func (r *Router) Close(ctx context.Context) {
 	r.mu.Lock()
 	already := r.closed
-	r.draining, r.closed = true, true
+	r.closed = true
 	r.mu.Unlock()
 	if already {
 		return

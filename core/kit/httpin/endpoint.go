@@ -92,9 +92,34 @@ func (e *Endpoint) Start(ctx context.Context) error {
 // Addr is where the endpoint listens, for port 0; nil before Start and after Stop.
 func (e *Endpoint) Addr() net.Addr { return e.server.addr() }
 
+// Drain accepts no more connections and sends away those that are open, until
+// they are gone or ctx has ended; Stop follows. Requests are served all the while.
+//
+// It closes the listener of this process alone: where the bridge owns the socket,
+// another generation of the instance goes on accepting, and what waits in the
+// kernel is for that one. Endpoints that share an address drain together, with the
+// first of them: a process is replaced as a whole, and what it went on accepting
+// for one endpoint could be meant for one that has gone.
+//
+// What is promised: a connection that was accepted is served; every request whose
+// first byte is read gets its answer; each answer to a request that came after
+// Drain began says Connection: close, so the client knows not to send another on
+// that connection. HTTP/2 has many requests under way: there the answer brings a
+// GOAWAY, which names those that were not looked at and are the client's to send
+// again. An idle connection is closed once it has been
+// quiet for 2 s, or when ctx ends. HTTP cannot promise more for it: a request that
+// crosses the close on its way is discarded unseen, never served without an
+// answer, and its sender sees the connection end in order, not a reset. Hijacked
+// connections are the adapter's matter.
+func (e *Endpoint) Drain(ctx context.Context) error {
+	e.server.drain(ctx, e)
+	return nil
+}
+
 // Stop serves nothing more: requests under way have until ctx ends, later ones
 // answer 503. When ctx ends, reading and writing fail for handlers that have not
-// returned. The last endpoint of an address closes its listener and connections;
+// returned. The last endpoint of an address closes its listener and connections,
+// idle ones without waiting for the grace of [Endpoint.Drain];
 // hijacked ones whose handler has returned are the adapter's matter. It is safe
 // to call twice and without Start.
 func (e *Endpoint) Stop(ctx context.Context) error {

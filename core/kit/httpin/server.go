@@ -10,12 +10,11 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // writeTimeout bounds a response: handlers here answer in seconds, and what
@@ -29,16 +28,19 @@ type server struct {
 	http         *http.Server
 	certificates *certificates // nil without TLS
 	mux          atomic.Pointer[http.ServeMux]
+	connections  *connections
+	leaving      atomic.Bool // answers end their connections
 	served       sync.WaitGroup
 
 	mu        sync.Mutex
 	endpoints []*Endpoint
-	listener  net.Listener
-	finished  bool // every handler of the endpoint that went last has returned
+	listener  net.Listener  // nil if it accepts nothing
+	accepting chan struct{} // closed when the listener that was last will not yield a connection any more
+	finished  bool          // every handler of the endpoint that went last has returned
 }
 
 func newServer(config Config, logger *slog.Logger) (*server, error) {
-	s := &server{config: config, log: logger}
+	s := &server{config: config, log: logger, connections: newConnections()}
 	s.mux.Store(http.NewServeMux())
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -54,6 +56,7 @@ func newServer(config Config, logger *slog.Logger) (*server, error) {
 		IdleTimeout:       limits.IdleTimeout.Std(),
 		MaxHeaderBytes:    int(limits.MaxHeader),
 		ErrorLog:          log.New(serverLog{logger}, "", 0),
+		ConnState:         s.connections.changed,
 	}
 	if config.TLS != nil {
 		var err error
@@ -71,6 +74,9 @@ func (s *server) serves(config Config) bool {
 }
 
 func (s *server) route(w http.ResponseWriter, r *http.Request) {
+	if s.leaving.Load() {
+		w.Header().Set("Connection", "close") // for HTTP/2, net/http makes a GOAWAY of it
+	}
 	s.mux.Load().ServeHTTP(w, r)
 }
 
@@ -82,13 +88,14 @@ func (s *server) add(ctx context.Context, e *Endpoint) error {
 	if err != nil {
 		return fmt.Errorf("paths on %s: %w", s.config.Listen, err)
 	}
+	before := s.mux.Swap(mux) // before it listens: clients may be waiting in the socket
 	if s.listener == nil {
 		if err := s.listen(ctx, e); err != nil {
+			s.mux.Store(before)
 			return err
 		}
 	}
 	s.endpoints = append(s.endpoints, e)
-	s.mux.Store(mux)
 	return nil
 }
 
@@ -97,14 +104,17 @@ func (s *server) listen(ctx context.Context, e *Endpoint) error {
 	if err != nil {
 		return err
 	}
-	s.listener = listener
-	s.http.SetKeepAlivesEnabled(true)
-	accepting := netutil.LimitListener(listener, s.config.Limits.MaxConnections)
+	watched := watch(listener, s.connections, s.config.Limits.MaxConnections)
+	accepted := make(chan struct{})
+	s.listener, s.accepting = watched, accepted
+	s.leaving.Store(false)
+	listener = watched
 	if s.certificates != nil {
-		accepting = tls.NewListener(accepting, s.http.TLSConfig)
+		listener = tls.NewListener(watched, s.http.TLSConfig)
 	}
 	s.served.Go(func() {
-		err := s.http.Serve(accepting)
+		defer close(accepted)
+		err := s.http.Serve(listener)
 		if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Error("serving HTTP ended", "listen", s.config.Listen, "error", err)
 		}
@@ -129,16 +139,40 @@ func newMux(endpoints []*Endpoint) (mux *http.ServeMux, err error) {
 	return mux, nil
 }
 
-// quiesce closes the listener and makes connections go away with their next
-// response, if the endpoint is the only one. Another endpoint that comes
-// meanwhile listens again.
+// graceTime is how long nothing must have happened on an idle connection before a
+// drain closes it.
+const graceTime = 2 * time.Second
+
+// drain is Endpoint.Drain.
+func (s *server) drain(ctx context.Context, e *Endpoint) {
+	s.mu.Lock()
+	if !slices.Contains(s.endpoints, e) {
+		s.mu.Unlock()
+		return // it has not started, or is stopped
+	}
+	s.leave()
+	accepting := s.accepting
+	s.mu.Unlock()
+	<-accepting // a connection that was being accepted is among the others now
+	s.connections.sendAway(ctx, graceTime)
+}
+
+// leave closes the listener and makes connections go away with their next answer.
+// Another endpoint that comes later listens again. s.mu is held.
+func (s *server) leave() {
+	if s.listener != nil {
+		s.leaving.Store(true)
+		s.listener.Close()
+		s.listener = nil
+	}
+}
+
+// quiesce leaves if the endpoint is the only one.
 func (s *server) quiesce(e *Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.endpoints) == 1 && s.endpoints[0] == e {
-		s.http.SetKeepAlivesEnabled(false)
-		s.listener.Close()
-		s.listener = nil
+		s.leave()
 	}
 }
 
@@ -176,12 +210,14 @@ const flushTime = time.Second
 // after its handler has returned, so connections must not be closed at once.
 func (s *server) Close() error {
 	s.mu.Lock()
-	finished := s.finished
+	s.leave() // endpoints that were stopped together have each left it to the other
+	finished, accepting := s.finished, s.accepting
 	s.mu.Unlock()
-	if finished {
+	if finished && accepting != nil {
+		<-accepting
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
-		_ = s.http.Shutdown(ctx) // what is open after that is closed below
+		s.connections.sendAway(ctx, 0) // what is open after that is closed below
 	}
 	err := s.http.Close()
 	s.served.Wait()

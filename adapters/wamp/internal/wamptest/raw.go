@@ -5,6 +5,7 @@ package wamptest
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -29,10 +30,23 @@ type Raw struct {
 // Dial connects. The connection is cut when the test ends.
 func Dial(t testing.TB, url, serializer string, header http.Header) *Raw {
 	t.Helper()
+	return dial(t, url, serializer, &websocket.DialOptions{HTTPHeader: header})
+}
+
+// DialOn is Dial by a connection that stands already.
+func DialOn(t testing.TB, conn net.Conn, url, serializer string) *Raw {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+	return dial(t, url, serializer, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+}
+
+func dial(t testing.TB, url, serializer string, options *websocket.DialOptions) *Raw {
+	t.Helper()
 	c := codec.Named(serializer)
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{Subprotocols: []string{c.Subprotocol()}, HTTPHeader: header})
+	options.Subprotocols = []string{c.Subprotocol()}
+	ws, _, err := websocket.Dial(ctx, url, options)
 	if err != nil {
 		t.Fatal(err)
 	}
