@@ -71,6 +71,7 @@ events come from and where they go.
 
   bridge serve              run the routes in ./conf.d
   bridge lint               check them without running anything
+  bridge status             what runs, and how well; bridge reload: look for changes now
   bridge adapters           list the protocols there are
   bridge schema wamp        what one of them takes as configuration
 
@@ -97,7 +98,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 findings.`,
 	root.PersistentFlags().StringVar(&f.confDir, "conf-dir", "", "folder of route files (default conf.d beside the configuration)")
 	root.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON for programs instead of text for people")
 	root.AddCommand(
-		newServe(&f), newLint(&f), newAdapters(&f), newSchema(&f), newSign(), newVersion(&f), newPlugin(),
+		newServe(&f), newStatus(&f), newReload(&f), newLint(&f), newPlugins(&f), newAdapters(&f), newSchema(&f), newSign(), newVersion(&f), newPlugin(),
 	)
 	checkUsage(root)
 	return root

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pushbridge/bridge/core"
+	"github.com/pushbridge/bridge/core/admin"
 	"github.com/pushbridge/bridge/core/config"
 	"github.com/pushbridge/bridge/core/route"
 	"github.com/pushbridge/bridge/core/wire/stream"
@@ -28,7 +29,10 @@ func newServe(f *flags) *cobra.Command {
 		Long: `Run every route in the folder of routes until SIGTERM or SIGINT; then finish what
 is under way, send listeners away, and exit. A second signal ends it at once.
 
-A file with errors keeps its own route from running and no other.`,
+A file with errors keeps its own route from running and no other. What changes
+while the bridge runs (a file of the folder, a secret that one names, a plugin)
+takes effect by itself, also on SIGHUP or bridge reload; what cannot be used
+changes nothing, and bridge status says why.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), cmd.OutOrStdout(), f) },
 	}
@@ -53,15 +57,65 @@ func serve(ctx context.Context, out io.Writer, f *flags) error {
 	}
 	defer close()
 	routes := route.New(env)
-	routes.Start(ctx, files)
-	report(out, log, routes.Status(), f.json)
+	stopServers, err := serveAdmin(ctx, settings, routes, log)
+	if err != nil {
+		return err
+	}
+	defer stopServers()
+	routes.Start(files)
+	report(out, routes.Status(), f.json)
 	if len(files) == 0 {
 		log.Warn("nothing to do", "reason", config.ErrNoRoutes, "folder", settings.ConfDir)
 	}
-	<-ctx.Done()
+	watch(ctx, routes)
 	restore() // a second signal ends the program in the ordinary way
 	log.Info("stopping", "timeout", settings.DrainTimeout.Std())
 	return stopRoutes(routes, settings.DrainTimeout.Std())
+}
+
+// watch reloads what changes, and on SIGHUP, until ctx ends.
+func watch(ctx context.Context, routes *route.Routes) {
+	hangup := make(chan os.Signal, 1) // a second one before the first was heard asks for nothing more
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	routes.Watch(ctx, hangup)
+}
+
+// serveAdmin serves the control socket, and the admin address if there is one. The
+// caller calls stop.
+func serveAdmin(ctx context.Context, settings config.Bridge, routes *route.Routes, log *slog.Logger) (stop func(), err error) {
+	self := admin.Bridge{
+		Version: version(), Node: settings.Node, ConfDir: settings.ConfDir, Pid: os.Getpid(), Started: time.Now(),
+	}
+	path, err := admin.ControlPath(admin.RuntimeDir(settings.RuntimeDir), settings.ConfDir)
+	if err != nil {
+		return nil, err
+	}
+	control, err := admin.ServeControl(path, self, routes, log)
+	if err != nil {
+		return nil, err
+	}
+	servers := []*admin.Server{control}
+	stop = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		for _, server := range servers {
+			if err := server.Stop(ctx); err != nil {
+				log.Debug("stop serving", "address", server.Address(), "error", err)
+			}
+		}
+	}
+	if settings.Admin == "" {
+		return stop, nil
+	}
+	health, err := admin.ServeAdmin(ctx, settings.Admin, self, routes, log)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	servers = append(servers, health)
+	log.Info("health and metrics", "address", health.Address())
+	return stop, nil
 }
 
 // stopGrace is what stopping may take beyond the drain timeout, to cut off what
@@ -81,17 +135,8 @@ func stopRoutes(routes *route.Routes, timeout time.Duration) error {
 	}
 }
 
-// report says what runs, once: findings to the log, the routes to out.
-func report(out io.Writer, log *slog.Logger, all []route.Status, asJSON bool) {
-	for _, status := range all {
-		for _, finding := range status.Findings {
-			level := slog.LevelWarn
-			if finding.Severity == core.SeverityError {
-				level = slog.LevelError
-			}
-			log.Log(context.Background(), level, finding.Message, "at", fmt.Sprintf("%s:%d:%d", finding.File, finding.Line, finding.Column))
-		}
-	}
+// report says what runs, once.
+func report(out io.Writer, all []route.Status, asJSON bool) {
 	if asJSON {
 		_ = json.NewEncoder(out).Encode(map[string]any{"version": version(), "routes": all})
 		return
