@@ -13,6 +13,7 @@ build: ## bin/bridge and bin/plugins/bridge-plugin-*
 	@for plugin in $(PLUGINS); do \
 		$(GO) build -trimpath -ldflags '-s -w' -o bin/plugins/bridge-plugin-$$plugin ./plugins/$$plugin || exit 1; \
 	done
+	@chmod go-w bin/plugins bin/plugins/* # else the bridge refuses to execute them
 
 serve: build ## run the shipped conf.d
 	bin/bridge serve

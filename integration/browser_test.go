@@ -30,4 +30,5 @@ func TestExamplePage(t *testing.T) {
 	if shown := c.next("shown")["text"]; shown != `["Hello, world!",23]` {
 		t.Errorf("the page shows %v", shown)
 	}
+	c.next("closed") // until then Chromium writes to its profile
 }

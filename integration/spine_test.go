@@ -75,8 +75,8 @@ func TestPushReachesNexusClient(t *testing.T) {
 	}
 }
 
-// The ports belong to two processes, neither of them the bridge's; one can be
-// killed and the other goes on.
+// Two processes accept on the ports, beside the bridge, which keeps them open; one
+// can be killed and the other goes on, and the port with the next.
 func TestAdaptersAreProcessesOfTheirOwn(t *testing.T) {
 	push, router := address(t), address(t)
 	b := serve(t, map[string]string{"10-crossbar-wamp.yaml": crossbarWAMP(push, router)})
@@ -94,8 +94,12 @@ func TestAdaptersAreProcessesOfTheirOwn(t *testing.T) {
 	if err := syscall.Kill(source, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	b.stderr.wait(t, "a plugin ended")
+	b.stderr.wait(t, "a plugin failed and is started again")
 	c.tell(map[string]any{"publish": "t.a", "args": []any{1}, "options": map[string]any{"exclude_me": false}})
+	c.next("event")
+	if status, answer := post(t, "http://"+push+"/push", `{"topic":"t.a","args":[2]}`); status/100 != 2 {
+		t.Errorf("push after the death: %d %v", status, answer)
+	}
 	c.next("event")
 }
 

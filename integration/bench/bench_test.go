@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -91,5 +93,35 @@ func TestShippedRouteInOneProcess(t *testing.T) {
 	lines := strings.Split(text, "\n")
 	if !slices.Contains(lines, "  isolation: none") || !slices.Contains(lines, "    isolation: none") {
 		t.Errorf("not isolated:\n%s", text)
+	}
+}
+
+// Copies of a route share no port.
+func TestCopiesOfRoute(t *testing.T) {
+	const copies = 50
+	dir := filepath.Join(t.TempDir(), "conf.d")
+	if err := copyRoute("../../conf.d/"+shippedRoute, dir, copies, nil); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != copies {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	owner := make(map[string]string) // of an address
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join(dir, file.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(string(text), -1)
+		if len(found) < 2 {
+			t.Errorf("%s has the addresses %v", file.Name(), found)
+		}
+		for _, address := range found {
+			if other := owner[address]; other != "" && other != file.Name() {
+				t.Errorf("%s and %s have %s", other, file.Name(), address)
+			}
+			owner[address] = file.Name()
+		}
 	}
 }

@@ -76,6 +76,9 @@ func (b *bridge) takeReport(line []byte) error {
 	if err := json.Unmarshal(line, &report); err != nil {
 		return fmt.Errorf("the bridge reported %q: %w", line, err)
 	}
+	if len(report.Routes) == 0 {
+		return fmt.Errorf("the bridge reported no routes")
+	}
 	for _, r := range report.Routes {
 		if r.State != "ready" {
 			return fmt.Errorf("route %s is %s: %s", r.Route, r.State, r.Problem)

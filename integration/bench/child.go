@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait for another process; it decides nothing else.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // child is this executable playing a part. It ends when its standard input does.
 type child struct {

@@ -90,6 +90,7 @@ func measurements() []measurement {
 		{"push-single", "The shipped route: POST to one WAMP subscriber, beside the same in one process and bare net/http with write(2)", measurePush(pushLoad{subscribers: 1, window: 64, rate: 1000})},
 		{"push-1000", "The same to 1,000 subscribers", measurePush(pushLoad{subscribers: 1000, window: 8, rate: 80})},
 		{"start", "bridge serve with the shipped conf.d, from exec to ready", measureStart},
+		{"routes-50", "50 copies of the shipped route in one bridge: their start, memory and CPU while nothing happens", measureRoutes(50)},
 	}
 }
 

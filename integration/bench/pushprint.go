@@ -8,22 +8,22 @@ import (
 )
 
 // column is a number of a run, as tables show it.
-type column struct {
+type column[R any] struct {
 	head   string
 	digits int
-	number func(pushRun) float64
+	number func(R) float64
 }
 
 // printPush prints medians, and the medians of the ratios within each turn.
 func printPush(all []system, runs [][]pushRun, l pushLoad) {
-	printTable(fmt.Sprintf("%d callers, %d events under way", pushCallers, l.window), all, runs, []column{
+	printTable(fmt.Sprintf("%d callers, %d events under way", pushCallers, l.window), all, runs, []column[pushRun]{
 		{"accepted/s", 0, func(r pushRun) float64 { return r.flat.accepted }},
 		{"deliveries/s", 0, func(r pushRun) float64 { return r.flat.deliveries }},
 		{"µs CPU/publish", 2, func(r pushRun) float64 { return r.flat.publishCost }},
 		{"µs CPU/delivery", 2, func(r pushRun) float64 { return r.flat.deliverCost }},
 		{"bytes/frame", 0, func(r pushRun) float64 { return r.flat.frame }},
 	})
-	printTable(fmt.Sprintf("%d events/s", l.rate), all, runs, []column{
+	printTable(fmt.Sprintf("%d events/s", l.rate), all, runs, []column[pushRun]{
 		{"p50 ms", 2, func(r pushRun) float64 { return milliseconds(r.paced.p50) }},
 		{"p99 ms", 2, func(r pushRun) float64 { return milliseconds(r.paced.p99) }},
 		{"µs CPU/publish", 2, func(r pushRun) float64 { return r.paced.publishCost }},
@@ -35,7 +35,7 @@ func printPush(all []system, runs [][]pushRun, l pushLoad) {
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // printTable prints a row for each system, and one for each pair of them.
-func printTable(title string, all []system, runs [][]pushRun, columns []column) {
+func printTable[R any](title string, all []system, runs [][]R, columns []column[R]) {
 	const first, other = 38, 16
 	fmt.Printf("  %-*s", first, title)
 	for _, c := range columns {
@@ -60,7 +60,7 @@ func printTable(title string, all []system, runs [][]pushRun, columns []column) 
 	}
 }
 
-func medianOf(runs []pushRun, number func(pushRun) float64) float64 {
+func medianOf[R any](runs []R, number func(R) float64) float64 {
 	var values []float64
 	for _, r := range runs {
 		values = append(values, number(r))
@@ -69,7 +69,7 @@ func medianOf(runs []pushRun, number func(pushRun) float64) float64 {
 }
 
 // medianRatio is over the turns: each number by the other system's of that turn.
-func medianRatio(runs, others []pushRun, number func(pushRun) float64) float64 {
+func medianRatio[R any](runs, others []R, number func(R) float64) float64 {
 	var values []float64
 	for turn := range runs {
 		values = append(values, number(runs[turn])/number(others[turn]))

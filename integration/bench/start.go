@@ -38,7 +38,7 @@ func runStart(o options) (ready time.Duration, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := copyConf(o.confDir, filepath.Join(dir, "conf.d"), "*", nil); err != nil {
+	if err := copyConf(o.confDir, filepath.Join(dir, "conf.d")); err != nil {
 		return 0, err
 	}
 	b, err := serveBridge(o.bridge, dir)

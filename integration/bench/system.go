@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // system is what takes pushes and delivers them, in one of the ways to compare.
@@ -20,15 +21,16 @@ type system struct {
 
 // server is a running system.
 type server struct {
-	push, listen string // host:port of its endpoints /push and /ws
-	pid          int    // of the process whose descendants the others are
+	push, listen string        // host:port of its endpoints /push and /ws, those of the first route
+	pid          int           // of the process whose descendants the others are
+	ready        time.Duration // from exec, of the bridge
 	end          func()
 }
 
 func systems() []system {
 	return []system{
-		{"bridge", true, startShipped(nil)},
-		{"isolation: none", true, startShipped(inOneProcess)},
+		{"bridge", true, startShipped(1, nil)},
+		{"isolation: none", true, startShipped(1, inOneProcess)},
 		{"net/http, write(2)", false, startRaw},
 	}
 }
@@ -36,18 +38,19 @@ func systems() []system {
 // shippedRoute is the file of the route that is measured.
 const shippedRoute = "10-crossbar-wamp.yaml"
 
-// hastyEnd shortens the end, over which the bridge spreads its farewells. It may be
-// too short for them, which does not matter: what is measured is over.
-const hastyEnd = "drain_timeout: 1s\n"
+// bridgeSettings shorten the end, over which the bridge spreads its farewells. It may
+// be too short for them, which does not matter: what is measured is over. Processes
+// may take long to start, since many do so at the same time.
+const bridgeSettings = "drain_timeout: 1s\nsupervision: { start_timeout: 60s }\n"
 
-// startShipped starts the bridge with the shipped route, changed by edit.
-func startShipped(edit func(string) (string, error)) func(context.Context, options) (*server, error) {
+// startShipped starts the bridge with copies of the shipped route, changed by edit.
+func startShipped(copies int, edit func(string) (string, error)) func(context.Context, options) (*server, error) {
 	return func(_ context.Context, o options) (*server, error) {
 		dir, err := os.MkdirTemp("", "bench")
 		if err != nil {
 			return nil, err
 		}
-		s, err := startIn(o, dir, edit)
+		s, err := startIn(o, dir, copies, edit)
 		if err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
@@ -55,16 +58,19 @@ func startShipped(edit func(string) (string, error)) func(context.Context, optio
 	}
 }
 
-func startIn(o options, dir string, edit func(string) (string, error)) (*server, error) {
-	if err := copyConf(o.confDir, filepath.Join(dir, "conf.d"), shippedRoute, edit); err != nil {
+func startIn(o options, dir string, copies int, edit func(string) (string, error)) (*server, error) {
+	if err := copyRoute(filepath.Join(o.confDir, shippedRoute), filepath.Join(dir, "conf.d"), copies, edit); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bridge.yaml"), []byte(hastyEnd), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "bridge.yaml"), []byte(bridgeSettings), 0o644); err != nil {
 		return nil, err
 	}
 	b, err := serveBridge(o.bridge, dir)
 	if err != nil {
 		return nil, err
+	}
+	if len(b.routes) != copies {
+		return nil, errors.Join(fmt.Errorf("the bridge reported %d routes instead of %d", len(b.routes), copies), b.end())
 	}
 	push, pushErr := b.address("crossbar-pusher")
 	listen, listenErr := b.address("wamp")
@@ -72,7 +78,7 @@ func startIn(o options, dir string, edit func(string) (string, error)) (*server,
 		return nil, errors.Join(err, b.end())
 	}
 	return &server{
-		push: push, listen: listen, pid: b.command.Process.Pid,
+		push: push, listen: listen, pid: b.command.Process.Pid, ready: b.ready,
 		end: func() {
 			_ = b.end()
 			_ = os.RemoveAll(dir)

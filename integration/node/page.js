@@ -24,6 +24,8 @@ const flags = [
   await item.waitFor();
   await page.screenshot({ path: args.picture });
   say('shown', { text: await item.textContent() });
+  await context.close();
+  say('closed');
 })();
 
 orders();
