@@ -16,7 +16,8 @@ type Host interface {
 	// when its Ack and NeedID are met.
 	//
 	// The receipts are those that the Ack waited for; with AckSent, and with
-	// AckQueued when every edge took everything, there are none. The error is
+	// AckQueued when every edge took everything, there are none, but for those
+	// that EventIDs asks for. The error is
 	// nil when the Ack was met. Else it is a [*Refusal] (the publication as a
 	// whole was refused, or its Ack or NeedID cannot be met any more; receipts
 	// that are known come with it), or ctx's error: then the outcome is

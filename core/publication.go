@@ -18,6 +18,10 @@ type Publication struct {
 	// NeedID makes Publish wait, besides, for the receipt of the first sink in
 	// file order that issues ids (Info.IssuesIDs): the WAMP publication id.
 	NeedID bool
+	// EventIDs asks for the ids that the bus gives the events, whatever becomes
+	// of them: for each event there is a receipt with Event and EventID and
+	// without a Sink. With AckSent it makes Publish wait for the bus.
+	EventIDs bool
 }
 
 // Ack is what Publish waits for. The constants stand in order of strictness.
@@ -72,7 +76,8 @@ func ParseAck(name string) (Ack, error) {
 
 // Receipt is what one sink says of one event.
 type Receipt struct {
-	// Sink is the name of the instance that answers; the bus fills it in.
+	// Sink is the name of the instance that answers; the bus fills it in. A
+	// receipt without one is the bus's own (Publication.EventIDs).
 	Sink string
 	// Event is the index of the event within its Publication, EventID its
 	// Event.ID, by which every sink knows it; the bus fills them in.

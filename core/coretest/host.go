@@ -2,10 +2,13 @@ package coretest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +32,8 @@ type Host struct {
 	shared  *core.SharedObjects
 	metrics *prometheus.Registry
 
+	ids atomic.Uint64
+
 	mu        sync.Mutex
 	published []core.Publication
 	arrived   chan struct{} // closed and replaced with each publication
@@ -43,18 +48,32 @@ func NewHost(t testing.TB) *Host {
 }
 
 // Publish implements core.Host. An event that the bus would refuse as malformed
-// is refused here too.
+// is refused here too. Events have ids where the publication asks for them.
 func (h *Host) Publish(ctx context.Context, p core.Publication) ([]core.Receipt, error) {
 	for i := range p.Events {
 		if _, err := frame.Encode(&p.Events[i]); err != nil {
 			return nil, err
 		}
 	}
-	h.keep(p)
-	if h.OnPublish != nil {
-		return h.OnPublish(ctx, p)
+	var receipts []core.Receipt
+	if p.EventIDs {
+		p.Events = slices.Clone(p.Events)
+		for i := range p.Events {
+			p.Events[i].ID = h.nextID()
+			receipts = append(receipts, core.Receipt{Event: i, EventID: p.Events[i].ID, Receivers: core.ReceiversUnknown})
+		}
 	}
-	return nil, nil
+	h.keep(p)
+	if h.OnPublish == nil {
+		return receipts, nil
+	}
+	more, err := h.OnPublish(ctx, p)
+	return append(receipts, more...), err
+}
+
+// nextID returns an id of the bus's form, greater than all before.
+func (h *Host) nextID() string {
+	return fmt.Sprintf("019a4c2e-0000-7000-8000-%012x", h.ids.Add(1))
 }
 
 func (h *Host) keep(p core.Publication) {

@@ -42,7 +42,7 @@ func (h *host) Publish(ctx context.Context, p core.Publication) ([]core.Receipt,
 	if len(p.Events) == 0 {
 		return nil, nil
 	}
-	publication := bus.Publication{Ack: p.Ack, NeedID: p.NeedID, Frames: make([]frame.Frame, len(p.Events))}
+	publication := bus.Publication{Ack: p.Ack, NeedID: p.NeedID, EventIDs: p.EventIDs, Frames: make([]frame.Frame, len(p.Events))}
 	size := 0
 	for i := range p.Events {
 		f, err := frame.Encode(&p.Events[i])

@@ -93,7 +93,7 @@ func (p *publisher) publish(ctx context.Context, publication core.Publication) (
 	if item.bytes > core.MaxEventBytes {
 		return nil, core.Refuse(core.CodeTooLarge, "publication of %d bytes: the limit is %d", item.bytes, core.MaxEventBytes)
 	}
-	if ack := max(publication.Ack, core.Ack(p.ack.Load())); ack > core.AckSent || publication.NeedID {
+	if ack := max(publication.Ack, core.Ack(p.ack.Load())); ack > core.AckSent || publication.NeedID || publication.EventIDs {
 		item.result = make(chan bus.Result, 1)
 	}
 	err := p.window.Add(ctx, []sent{item}, func(s sent) int { return s.bytes }, func(number uint64) {

@@ -518,10 +518,12 @@ func (x *Entries) GetEntries() []string {
 type Publication struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Counts up by one on a stream, from 1.
-	Number        uint64   `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	Ack           Ack      `protobuf:"varint,2,opt,name=ack,proto3,enum=bridge.v1.Ack" json:"ack,omitempty"`
-	NeedId        bool     `protobuf:"varint,3,opt,name=need_id,json=needId,proto3" json:"need_id,omitempty"`
-	Events        []*Event `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	Number uint64   `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Ack    Ack      `protobuf:"varint,2,opt,name=ack,proto3,enum=bridge.v1.Ack" json:"ack,omitempty"`
+	NeedId bool     `protobuf:"varint,3,opt,name=need_id,json=needId,proto3" json:"need_id,omitempty"`
+	Events []*Event `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	// Asks for receipts, without a sink, with the ids of the events.
+	EventIds      bool `protobuf:"varint,5,opt,name=event_ids,json=eventIds,proto3" json:"event_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -582,6 +584,13 @@ func (x *Publication) GetEvents() []*Event {
 		return x.Events
 	}
 	return nil
+}
+
+func (x *Publication) GetEventIds() bool {
+	if x != nil {
+		return x.EventIds
+	}
+	return false
 }
 
 type PublicationBatch struct {
@@ -3264,12 +3273,13 @@ const file_bridge_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12(\n" +
 	"\x05value\x18\x02 \x01(\v2\x12.bridge.v1.EntriesR\x05value:\x028\x01\"#\n" +
 	"\aEntries\x12\x18\n" +
-	"\aentries\x18\x01 \x03(\tR\aentries\"\x8a\x01\n" +
+	"\aentries\x18\x01 \x03(\tR\aentries\"\xa7\x01\n" +
 	"\vPublication\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12 \n" +
 	"\x03ack\x18\x02 \x01(\x0e2\x0e.bridge.v1.AckR\x03ack\x12\x17\n" +
 	"\aneed_id\x18\x03 \x01(\bR\x06needId\x12(\n" +
-	"\x06events\x18\x04 \x03(\v2\x10.bridge.v1.EventR\x06events\"N\n" +
+	"\x06events\x18\x04 \x03(\v2\x10.bridge.v1.EventR\x06events\x12\x1b\n" +
+	"\tevent_ids\x18\x05 \x01(\bR\beventIds\"N\n" +
 	"\x10PublicationBatch\x12:\n" +
 	"\fpublications\x18\x01 \x03(\v2\x16.bridge.v1.PublicationR\fpublications\"v\n" +
 	"\vResultBatch\x12\x18\n" +

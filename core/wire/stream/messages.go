@@ -19,6 +19,7 @@ const (
 	publicationAck    = 2
 	publicationNeedID = 3
 	publicationEvents = 4
+	publicationIDs    = 5
 
 	resultsThrough = 1 // ResultBatch
 	resultsResults = 2
@@ -38,6 +39,7 @@ func AppendPublication(b []byte, number uint64, p *core.Publication) []byte {
 	b = appendVarintField(b, publicationNumber, number)
 	b = appendVarintField(b, publicationAck, uint64(p.Ack))
 	b = appendVarintField(b, publicationNeedID, protowire.EncodeBool(p.NeedID))
+	b = appendVarintField(b, publicationIDs, protowire.EncodeBool(p.EventIDs))
 	for i := range p.Events {
 		b = protowire.AppendTag(b, publicationEvents, protowire.BytesType)
 		var event int
@@ -122,6 +124,8 @@ func (p *Publications) parseOne(b []byte) error {
 			one.Ack = core.Ack(min(value, uint64(core.AckAll)))
 		case publicationNeedID:
 			one.NeedID = value != 0
+		case publicationIDs:
+			one.EventIDs = value != 0
 		case publicationEvents:
 			f, err := frame.Parse(content)
 			if err != nil && one.Refusal == nil {

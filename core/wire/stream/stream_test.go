@@ -34,14 +34,14 @@ func protoReceipt() *bridgev1.Receipt {
 // What is written by hand, generated code reads; and the other way.
 func TestSameMessagesAsGeneratedCode(t *testing.T) {
 	t.Run("publications", func(t *testing.T) {
-		p := core.Publication{Ack: core.AckAll, NeedID: true, Events: []core.Event{{Topic: "a"}, {Topic: "b", Data: make([]byte, 5000)}}}
+		p := core.Publication{Ack: core.AckAll, NeedID: true, EventIDs: true, Events: []core.Event{{Topic: "a"}, {Topic: "b", Data: make([]byte, 5000)}}}
 		ours := AppendPublication(AppendPublication(nil, 1, &p), 2, &core.Publication{})
 		var got bridgev1.PublicationBatch
 		if err := proto.Unmarshal(ours, &got); err != nil {
 			t.Fatal(err)
 		}
 		want := &bridgev1.PublicationBatch{Publications: []*bridgev1.Publication{
-			{Number: 1, Ack: bridgev1.Ack_ACK_ALL, NeedId: true, Events: []*bridgev1.Event{{Topic: "a"}, {Topic: "b", Data: make([]byte, 5000)}}},
+			{Number: 1, Ack: bridgev1.Ack_ACK_ALL, NeedId: true, EventIds: true, Events: []*bridgev1.Event{{Topic: "a"}, {Topic: "b", Data: make([]byte, 5000)}}},
 			{Number: 2},
 		}}
 		if !proto.Equal(want, &got) {
@@ -56,7 +56,7 @@ func TestSameMessagesAsGeneratedCode(t *testing.T) {
 			if err := read.Parse(encoded); err != nil || read.First != 1 || len(read.Batch) != 2 || len(read.Batch[1].Frames) != 0 {
 				t.Fatalf("%+v %v", read, err)
 			}
-			if p := read.Batch[0]; p.Ack != core.AckAll || !p.NeedID || len(p.Frames) != 2 || p.Frames[1].Decode().Topic != "b" || p.Refusal != nil {
+			if p := read.Batch[0]; p.Ack != core.AckAll || !p.NeedID || !p.EventIDs || len(p.Frames) != 2 || p.Frames[1].Decode().Topic != "b" || p.Refusal != nil {
 				t.Errorf("%+v", p)
 			}
 		}
