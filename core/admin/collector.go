@@ -115,6 +115,8 @@ func collectEdges(to chan<- prometheus.Metric, s route.Status) {
 		counter(to, desc("edge_queued_total", "Events that were taken into the queue.", "target"), float64(e.Queued), s.Route, target)
 		counter(to, desc("edge_delivered_total", "Events that the sink has accepted.", "target"), float64(e.Delivered), s.Route, target)
 		counter(to, desc("edge_refused_total", "Events that were refused, by the queue or by the sink.", "target"), float64(e.Refused), s.Route, target)
+		counter(to, desc("edge_retried_total", "Deliveries that were repeated because the sink refused for now.", "target"), float64(e.Retried), s.Route, target)
+		counter(to, desc("edge_given_up_total", "Events that were tried again to no avail; they count as refused too.", "target"), float64(e.GivenUp), s.Route, target)
 		counter(to, desc("edge_dropped_total", "Events that were dropped to make room; they count as refused too.", "target"), float64(e.Dropped), s.Route, target)
 	}
 }

@@ -8,6 +8,11 @@
 // [Target] (target.go). Each [Delivery] is answered once; a publication that
 // waits for answers collects them (pending.go).
 //
+// An edge that retries (retry.go) sorts what leaves its queue by topic (lanes.go):
+// the first event of a topic goes to the sink, and the others wait for its answer.
+// One that is refused for now is parked with its topic until it is time for the next
+// attempt. What waits there counts as queued; only the final answer leaves the edge.
+//
 // The bus knows events as frames and never decodes a payload. It knows no
 // plugin, no file and no process: core/wire and core/route bring those.
 package bus

@@ -2,11 +2,13 @@ package bus
 
 import (
 	"context"
+	"log/slog"
 	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/frame"
@@ -56,6 +58,11 @@ type EdgeOptions struct {
 	QueueEvents int
 	QueueBytes  int
 	Overflow    Overflow
+	// Retry, or nil to try every event once.
+	Retry *Retry
+	// Log hears of events that are given up after retrying, at most once a minute
+	// and at the end; nil for none.
+	Log *slog.Logger
 	// After is the edge that this one takes the place of, or nil. What that has
 	// queued is delivered first, so that order holds over the change.
 	After *Edge
@@ -76,6 +83,10 @@ type Edge struct {
 	queue   queue
 	blocked []blockedShare // OverflowBlock: what waits for room, oldest first
 	closed  bool
+	// retrying takes over what leaves the queue; nil on an edge that tries once.
+	retrying *retrying
+
+	giveUpNotice rate.Sometimes
 
 	wake    chan struct{} // capacity 1: "the queue is no longer empty" need not be told twice
 	cancel  context.CancelFunc
@@ -88,6 +99,8 @@ type EdgeCounts struct {
 	Delivered atomic.Uint64 // accepted by the sink
 	Refused   atomic.Uint64 // refused, by the edge or the sink
 	Dropped   atomic.Uint64 // dropped by OverflowDropOldest; counted in Refused too
+	Retried   atomic.Uint64 // attempts after the first
+	GivenUp   atomic.Uint64 // not tried again although the sink might take them later; counted in Refused too
 }
 
 // blockedShare is a share that an edge has taken but not admitted.
@@ -116,6 +129,11 @@ func NewEdge(target *Target, options EdgeOptions) *Edge {
 		answered: make(chan struct{}, 1),
 		cancel:   cancel,
 		stopped:  make(chan struct{}),
+
+		giveUpNotice: rate.Sometimes{Interval: time.Minute},
+	}
+	if options.Retry != nil {
+		e.retrying = newRetrying(*options.Retry, &e.counts, e.signal)
 	}
 	for _, kind := range options.Kinds {
 		e.kinds[kind] = true
@@ -130,21 +148,33 @@ func (e *Edge) Target() *Target { return e.target }
 // Counts are the edge's counters, live.
 func (e *Edge) Counts() *EdgeCounts { return &e.counts }
 
-// Queued is the number of events that wait in the queue.
+// Queued is the number of events that wait: in the queue, and for another
+// attempt, or behind an event that does.
 func (e *Edge) Queued() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.queue.len()
+	events, _ := e.waiting()
+	return events
+}
+
+// waiting is what counts against the bounds of the queue.
+func (e *Edge) waiting() (events, bytes int) {
+	events, bytes = e.queue.len(), e.queue.bytes
+	if e.retrying != nil {
+		events, bytes = events+e.retrying.events, bytes+e.retrying.bytes
+	}
+	return events, bytes
 }
 
 // Close delivers what is queued and waits until all of it is answered, until ctx
-// ends; then it refuses what is still queued. It ends the edge's goroutine. No
-// publication may reach the edge any more: the caller has taken it out of the
-// table.
+// ends; then it refuses what is still queued. Events that wait for another
+// attempt get it now, as their last. It ends the edge's goroutine. No publication
+// may reach the edge any more: the caller has taken it out of the table.
 func (e *Edge) Close(ctx context.Context) {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
+	defer e.tellGivenUp(e.counts.GivenUp.Load())
 	e.signal()
 	select {
 	case <-e.stopped:
@@ -174,93 +204,10 @@ func (e *Edge) answeredOne() {
 	}
 }
 
-// offer offers one share of a publication: all of it is admitted, or refused, or
-// waits for room; pub hears which.
-func (e *Edge) offer(items []Delivery, pub *pending, share int) {
-	var dropped []Delivery
-	verdict, refusal := admitted, e.target.refused()
-	e.mu.Lock()
-	if refusal == nil {
-		verdict, refusal = e.tryAdmit(items, &dropped)
-	}
-	if refusal == nil && verdict == mustWait {
-		e.block(items, pub, share)
-	}
-	e.mu.Unlock()
-	e.answerDropped(dropped)
-	switch {
-	case refusal != nil:
-		pub.refused(share, refusal, e.refusals(items, refusal))
-	case verdict == admitted:
-		pub.admitted(share)
-	}
-}
-
-// verdict is what an edge says to a share that it does not refuse.
-type verdict bool
-
 const (
 	admitted verdict = true
 	mustWait verdict = false // OverflowBlock, and there is no room
 )
-
-// tryAdmit puts all items into the queue, or none. What is pushed out for them is
-// added to dropped. The lock is held.
-func (e *Edge) tryAdmit(items []Delivery, dropped *[]Delivery) (verdict, *core.Refusal) {
-	if e.closed {
-		return admitted, e.stoppedRefusal()
-	}
-	bytes := sizeOf(items)
-	if len(e.blocked) > 0 || !e.fits(len(items), bytes) {
-		switch e.options.Overflow {
-		case OverflowBlock:
-			return mustWait, nil
-		case OverflowDropOldest:
-			e.makeRoom(len(items), bytes, dropped)
-		default:
-			return admitted, core.RefuseRetry(core.CodeQueueFull, time.Second,
-				"the queue from route %q to %q is full", e.options.Route, e.target.name)
-		}
-	}
-	e.admit(items, bytes)
-	return admitted, nil
-}
-
-// block keeps items until there is room; pub hears of their admission. The lock
-// is held.
-func (e *Edge) block(items []Delivery, pub *pending, share int) {
-	e.blocked = append(e.blocked, blockedShare{items: slices.Clone(items), pub: pub, share: share})
-}
-
-func (e *Edge) answerDropped(dropped []Delivery) {
-	if len(dropped) > 0 {
-		answerAll(dropped, core.Refuse(core.CodeDropped, "pushed out of the queue to %q by newer events", e.target.name))
-	}
-}
-
-// fits reports whether the queue has room. An empty queue takes any publication,
-// however large: else it could never be delivered.
-func (e *Edge) fits(events, bytes int) bool {
-	return e.queue.len() == 0 ||
-		e.queue.len()+events <= e.options.QueueEvents && e.queue.bytes+bytes <= e.options.QueueBytes
-}
-
-func (e *Edge) admit(items []Delivery, bytes int) {
-	e.counts.Queued.Add(uint64(len(items)))
-	e.unanswered.Add(int64(len(items)))
-	e.queue.push(items, bytes)
-	e.signal()
-}
-
-// makeRoom takes out the oldest events until the new ones fit, and adds them to
-// dropped. The caller answers them once the lock is free.
-func (e *Edge) makeRoom(events, bytes int, dropped *[]Delivery) {
-	before := len(*dropped)
-	for !e.fits(events, bytes) {
-		*dropped = e.queue.take(*dropped, len(*dropped)+1, 0)
-	}
-	e.counts.Dropped.Add(uint64(len(*dropped) - before))
-}
 
 func (e *Edge) stoppedRefusal() *core.Refusal {
 	return core.RefuseRetry(core.CodeNotRunning, time.Second, "route %q was stopped", e.options.Route)
@@ -295,51 +242,52 @@ func (e *Edge) run(ctx context.Context) {
 			}
 			continue
 		}
-		if e.isClosed() {
+		due, closed := e.idle()
+		if closed {
 			return
 		}
 		select {
 		case <-e.wake:
+		case <-due:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (e *Edge) isClosed() bool {
+// idle tells when there is something to do without anybody waking the edge (never,
+// if it does not retry), and whether there is nothing left to do at all.
+func (e *Edge) idle() (due <-chan time.Time, closed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.closed && e.queue.len() == 0
+	if waiting, _ := e.waiting(); e.closed && waiting == 0 {
+		return nil, true
+	}
+	if e.retrying != nil {
+		if wait, ok := e.retrying.untilDue(time.Now()); ok {
+			return time.After(wait), false
+		}
+	}
+	return nil, false
 }
 
 // take moves up to a batch of deliveries from the queue to batch, and lets
 // blocked shares follow into the queue.
 func (e *Edge) take(batch []Delivery) []Delivery {
+	var givenUp []expired
 	e.mu.Lock()
-	batch = e.queue.take(batch, BatchEvents, BatchBytes)
+	if e.retrying == nil {
+		batch = e.queue.take(batch, BatchEvents, BatchBytes)
+	} else {
+		batch, givenUp = e.retrying.take(batch, &e.queue, time.Now(), e.closed)
+	}
 	admitted := e.unblock()
 	e.mu.Unlock()
 	for _, b := range admitted {
 		b.pub.admitted(b.share)
 	}
+	e.answerExpired(givenUp)
 	return batch
-}
-
-// unblock admits the blocked shares that fit now and returns them.
-func (e *Edge) unblock() []blockedShare {
-	n := 0
-	for n < len(e.blocked) {
-		b := e.blocked[n]
-		bytes := sizeOf(b.items)
-		if !e.fits(len(b.items), bytes) {
-			break
-		}
-		e.admit(b.items, bytes)
-		n++
-	}
-	admitted := e.blocked[:n:n]
-	e.blocked = e.blocked[n:]
-	return admitted
 }
 
 // deliver hands the batch to the target, waiting while the target is on hold.
@@ -373,10 +321,15 @@ func (e *Edge) deliver(ctx context.Context, batch []Delivery) {
 // refuseQueued answers everything that waits.
 func (e *Edge) refuseQueued(refusal *core.Refusal) {
 	e.mu.Lock()
+	var givenUp []expired
+	if e.retrying != nil {
+		givenUp = e.retrying.giveUp(refusal)
+	}
 	rest := e.queue.take(nil, e.queue.len(), math.MaxInt)
 	blocked := e.blocked
 	e.blocked = nil
 	e.mu.Unlock()
+	e.answerExpired(givenUp)
 	answerAll(rest, refusal)
 	for _, b := range blocked {
 		e.unanswered.Add(int64(len(b.items)))

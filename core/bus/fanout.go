@@ -13,18 +13,19 @@ func deliverTo(ctx context.Context, sinks []Sink, batch []Delivery) bool {
 	if len(sinks) == 1 {
 		return sinks[0].Deliver(ctx, batch) == nil
 	}
-	copies := make([]Delivery, len(batch))
+	copies, answers := make([]Delivery, len(batch)), make([]copiesAnswer, len(batch))
 	for i, d := range batch {
+		answers[i] = copiesAnswer{delivery: d, open: len(sinks)}
 		copies[i] = d
-		copies[i].copies = &copiesAnswer{delivery: d, open: len(sinks)}
+		copies[i].answers = answers[i].answer
 	}
 	taken := false
 	for _, sink := range sinks {
 		if sink.Deliver(ctx, copies) == nil {
 			taken = true
 		} else {
-			for _, c := range copies {
-				c.copies.forget()
+			for i := range answers {
+				answers[i].forget()
 			}
 		}
 	}
@@ -33,7 +34,8 @@ func deliverTo(ctx context.Context, sinks []Sink, batch []Delivery) bool {
 
 // copiesAnswer makes one answer of those of several generations: the event is
 // accepted if one of them accepted it. The last acceptance counts, with the
-// listeners of all.
+// listeners of all. If none did, the event may be tried again if one of them says
+// so, and may have been delivered if one of them does.
 type copiesAnswer struct {
 	delivery Delivery
 
@@ -75,6 +77,9 @@ func (c *copiesAnswer) merge(receipt core.Receipt) {
 		return
 	case receipt.Err != nil && before.Err == nil:
 		return
+	case receipt.Err != nil:
+		c.receipt.Err = worse(before.Err, receipt.Err)
+		return
 	}
 	c.receipt = receipt
 	if before.Err == nil && before.Receivers >= 0 && receipt.Receivers >= 0 {
@@ -83,4 +88,14 @@ func (c *copiesAnswer) merge(receipt core.Receipt) {
 	if receipt.ID == "" {
 		c.receipt.ID = before.ID
 	}
+}
+
+// worse makes one refusal of two: the one that can be retried, or the later one.
+func worse(before, after *core.Refusal) *core.Refusal {
+	merged := *after
+	if before.Retryable && !after.Retryable {
+		merged = *before
+	}
+	merged.Outcome = max(before.Outcome, after.Outcome)
+	return &merged
 }

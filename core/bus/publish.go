@@ -9,18 +9,20 @@ import (
 type Delivery struct {
 	Frame frame.Frame
 
-	edge   *Edge
-	copies *copiesAnswer // set while it is one of several, to several generations
-	pub    *pending      // nil when nobody waits for the answer
-	share  int32         // the edge's part of pub
-	event  int32         // index of the event within its publication
+	edge *Edge
+	// answers, if set, takes the answer instead: while it is one of several
+	// copies, or an attempt of several.
+	answers func(core.Receipt)
+	pub     *pending // nil when nobody waits for the answer
+	share   int32    // the edge's part of pub
+	event   int32    // index of the event within its publication
 }
 
 // Answer answers the delivery. It never blocks. A second answer for the same
 // delivery is a defect of the caller.
 func (d Delivery) Answer(receipt core.Receipt) {
-	if d.copies != nil {
-		d.copies.answer(receipt)
+	if d.answers != nil {
+		d.answers(receipt)
 		return
 	}
 	counts := &d.edge.counts
@@ -61,7 +63,7 @@ func (l *lines) publishTracked(p *Publication, reply Reply) {
 			edge.offer(items, pub, index)
 		}
 	}
-	pub.offered(nil)
+	pub.offered(p.eventIDs())
 }
 
 // prepare runs the publication's events through the edge's kinds and mapper. It

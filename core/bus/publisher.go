@@ -14,6 +14,8 @@ type Publication struct {
 	Frames []frame.Frame
 	Ack    core.Ack
 	NeedID bool
+	// EventIDs is as in core.Publication.
+	EventIDs bool
 	// Refusal, if set, is the publication's result: whoever read it found it
 	// malformed.
 	Refusal *core.Refusal
@@ -52,7 +54,7 @@ func (p *Publisher) Publish(batch []Publication, arrived time.Time, first uint64
 	defer table.leave()
 	lines := table.sources[p.source]
 	if lines == nil {
-		p.publishNowhere(batch, first, to)
+		p.publishNowhere(batch, arrived, first, to)
 		return
 	}
 	p.bus.stamp(p.source, batch, arrived)
@@ -74,17 +76,33 @@ func (p *Publisher) Publish(batch []Publication, arrived time.Time, first uint64
 
 // publishNowhere is for a source without routes: whatever is well-formed is
 // accepted.
-func (p *Publisher) publishNowhere(batch []Publication, first uint64, to Replier) {
+func (p *Publisher) publishNowhere(batch []Publication, arrived time.Time, first uint64, to Replier) {
 	for i := range batch {
-		to.PublicationsDone(first+uint64(i), 1, Result{Err: batch[i].Refusal})
+		one := &batch[i]
+		if one.EventIDs {
+			p.bus.stamp(p.source, batch[i:i+1], arrived)
+		}
+		to.PublicationsDone(first+uint64(i), 1, Result{Receipts: one.eventIDs(), Err: one.Refusal})
 	}
+}
+
+// eventIDs are receipts with the ids of the stamped events, if they are wanted.
+func (p *Publication) eventIDs() []core.Receipt {
+	if !p.EventIDs || p.Refusal != nil {
+		return nil
+	}
+	receipts := make([]core.Receipt, len(p.Frames))
+	for i, f := range p.Frames {
+		receipts[i] = core.Receipt{Event: i, EventID: f.ID(), Receivers: core.ReceiversUnknown}
+	}
+	return receipts
 }
 
 // plain counts the publications at the front of which nobody waits for more than
 // admission.
 func (l *lines) plain(batch []Publication) int {
 	for i := range batch {
-		if p := &batch[i]; p.Refusal != nil || p.NeedID || max(p.Ack, l.ack) >= core.AckFirst {
+		if p := &batch[i]; p.Refusal != nil || p.NeedID || p.EventIDs || max(p.Ack, l.ack) >= core.AckFirst {
 			return i
 		}
 	}

@@ -56,7 +56,7 @@ func (r *run) prepare(edge *Edge, batch []Publication) {
 // offerRun offers a run's items, publication by publication.
 func (e *Edge) offerRun(r *run, first uint64, to Replier) {
 	var dropped []Delivery
-	held := e.target.refused()
+	held := e.refusedByTarget()
 	e.mu.Lock()
 	start := 0
 	for i, end := range r.ends {

@@ -142,6 +142,16 @@ func TestPositions(t *testing.T) {
 		{"used.yaml", "inbound: { adapter: a }\noutbound:\n  - use: b\n    config: {}\n", []string{
 			`used.yaml:3:5: error: the instance "b" is configured in its own file; beside "use" only the edge's keys may stand here`}},
 		{"names.yaml", "inbound: { adapter: a, name: x }\noutbound: { adapter: b, name: x }\n", []string{`names.yaml:2:25: error: two instances of this file are named "x"`}},
+		{"retry.yaml", "inbound: { adapter: a }\noutbound:\n  - { adapter: b, retry: { for: 0 } }\n  - { adapter: c, retry: { fore: 1h, in_flight: 0 } }\n  - { adapter: d, retry: { max: 5 min } }\n", []string{
+			`retry.yaml:3:28: error: want string, got number`,
+			`retry.yaml:4:28: error: unknown key "fore"; did you mean "for"?`,
+			`retry.yaml:4:38: error: must be at least 1`,
+			`retry.yaml:5:28: error: "5 min" is not of the form wanted here; write for example 250ms, 10s, 24h`,
+		}},
+		{"retries.yaml", "inbound: { adapter: a }\noutbound:\n  - { adapter: b, retry: { for: 0s } }\n  - adapter: c\n    retry:\n      first: 2m\n", []string{
+			`retries.yaml:3:28: error: must be longer than 0: leave retry out to try every event once`,
+			`retries.yaml:5:5: error: is shorter than the first wait, 2m0s`,
+		}},
 		{"wrong.yaml", "inbound: nothing\n", []string{`wrong.yaml:1:1: error: want object or array`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -382,3 +392,24 @@ func TestFullSchemaCompiles(t *testing.T) {
 		t.Errorf("%v %v", violations, err)
 	}
 }
+
+// What a file leaves out of retry has its default, as the schema says it.
+func TestRetryDefaults(t *testing.T) {
+	for retry, want := range map[string]Retry{
+		"{}":                                 {For: seconds(290), First: seconds(1), Max: seconds(60), InFlight: 1},
+		"{ for: 1h, max: 5m, in_flight: 9 }": {For: seconds(3600), First: seconds(1), Max: seconds(300), InFlight: 9},
+	} {
+		f := read(t, "r.yaml", "inbound: { adapter: a }\noutbound: { adapter: b, retry: "+retry+" }\n")
+		if f.Findings != nil || f.Route.Outbound[0].Retry == nil {
+			t.Fatalf("%s: %v", retry, f.Findings)
+		}
+		if diff := cmp.Diff(want, *f.Route.Outbound[0].Retry); diff != "" {
+			t.Errorf("%s: %s", retry, diff)
+		}
+	}
+	if f := read(t, "r.yaml", "inbound: { adapter: a }\noutbound: { adapter: b }\n"); f.Route.Outbound[0].Retry != nil {
+		t.Error("a route retries unasked")
+	}
+}
+
+func seconds(n int) settings.Duration { return settings.Duration(time.Duration(n) * time.Second) }

@@ -45,6 +45,37 @@ type Outbound struct {
 	Set      Set      `json:"set,omitempty" jsonschema_description:"CEL expressions over event that replace its attributes on this edge."`
 	Overflow string   `json:"overflow,omitempty" jsonschema:"enum=reject,enum=block,enum=drop-oldest" jsonschema_description:"What happens when the queue is full: reject (default) refuses the new event, block lets the publisher wait, drop-oldest makes room."`
 	Queue    Queue    `json:"queue,omitempty" jsonschema_description:"Bounds of the edge's queue."`
+	Retry    *Retry   `json:"retry,omitempty" jsonschema_description:"Deliver again what the sink refused for now: after growing waits, from memory. {} takes the defaults. Without it every event is tried once."`
+}
+
+// Retry says how an edge goes on with what its sink refused for now. What a file
+// leaves out has its default.
+type Retry struct {
+	For      settings.Duration `json:"for" jsonschema:"default=290s" jsonschema_description:"How long after its arrival an event is tried again. The default ends just before receivers of webhooks take an event for a replay."`
+	First    settings.Duration `json:"first" jsonschema:"default=1s" jsonschema_description:"Wait before the second attempt; every further one is twice as long. A sink that says when to come back is obeyed instead."`
+	Max      settings.Duration `json:"max" jsonschema:"default=1m" jsonschema_description:"Longest wait between two attempts."`
+	InFlight int               `json:"in_flight" jsonschema:"default=1,minimum=1,maximum=256" jsonschema_description:"Events of one topic that may be under way at a time. 1 keeps them in order whatever the sink refuses. More is for sinks that put several events into one message, as a webhook with batch does."`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *Retry) UnmarshalJSON(data []byte) error {
+	type plain Retry
+	decoded, err := settings.Decode[plain](data)
+	*r = Retry(decoded)
+	return err
+}
+
+// check says what is wrong, with the key at fault; "" if nothing is.
+func (r *Retry) check() (key, wrong string) {
+	switch {
+	case r.For <= 0:
+		return "/for", "must be longer than 0: leave retry out to try every event once"
+	case r.First <= 0:
+		return "/first", "must be longer than 0"
+	case r.Max < r.First:
+		return "/max", fmt.Sprintf("is shorter than the first wait, %s", r.First.Std())
+	}
+	return "", ""
 }
 
 // Set are the expressions of an edge.

@@ -129,7 +129,15 @@ func (f *RouteFile) checkInstances() {
 		check(f.InboundPath(n), &f.Route.Inbound[n].Instance)
 	}
 	for n := range f.Route.Outbound {
-		check(f.OutboundPath(n), &f.Route.Outbound[n].Instance)
+		outbound := &f.Route.Outbound[n]
+		check(f.OutboundPath(n), &outbound.Instance)
+		if outbound.Retry == nil {
+			continue
+		}
+		if key, wrong := outbound.Retry.check(); wrong != "" {
+			f.document.findings = append(f.document.findings,
+				f.document.locate(core.SeverityError, f.OutboundPath(n)+"/retry"+key, wrong))
+		}
 	}
 }
 

@@ -32,29 +32,6 @@ type change struct {
 	unreached error
 }
 
-// step is what becomes of one host of the plan.
-type step struct {
-	plan *hostPlan
-	old  *host // that runs in its place now; nil: none
-	how  how
-	// host is what runs it afterwards: old itself, or a new one.
-	host    *host
-	run     *run      // of the new host, if it was started already to be asked
-	before  *hostPlan // of an old one that has been reconfigured
-	evicted bool      // old had to go first, because its plugin binds by itself
-	failure error     // of a first start
-}
-
-// how a host gets from its old plan to the new.
-type how uint8
-
-const (
-	kept how = iota
-	reconfigured
-	replaced
-	started
-)
-
 func newChange(r *route, w wish) *change {
 	return &change{route: r, file: w.file, wish: w, before: r.running, first: r.plan == nil}
 }
@@ -87,54 +64,6 @@ func (c *change) prepare(ctx context.Context) {
 	}
 	asking.Wait()
 	c.plan.findings.Sort()
-}
-
-// step finds what runs in the place of a host now.
-func (c *change) step(hp *hostPlan) *step {
-	s := &step{plan: hp, how: started}
-	for _, h := range c.route.hosts {
-		if !sameHost(h.current(), hp) {
-			continue
-		}
-		s.old, s.how = h, kept
-		if upgraded(h.current(), hp) || c.wish.replace != nil && c.wish.replace(hp) {
-			s.how = replaced
-		}
-	}
-	return s
-}
-
-// reach makes sure that the host's adapters can be asked: those of the process
-// that runs, or of a new one where that has to be another or does not run.
-func (c *change) reach(ctx context.Context, s *step) error {
-	if s.how == kept && s.old.running() != nil {
-		return nil
-	}
-	s.host = newHost(c.env(), c.route.log, c.route.routes.generations, s.plan)
-	var err error
-	s.run, err = startRun(ctx, c.env(), c.route.log, s.plan, s.host.descriptor)
-	return err
-}
-
-func (c *change) adapters(s *step) adapters {
-	if s.run != nil {
-		return s.run.adapters(c.env().Registry)
-	}
-	if r := s.old.running(); r != nil {
-		return r.adapters(c.env().Registry)
-	}
-	return died{s.plan.executable.Plugin}
-}
-
-// died is asked when a process has ended in the meantime.
-type died struct{ plugin string }
-
-func (d died) Describe(context.Context) ([]core.Info, error) {
-	return nil, fmt.Errorf("the plugin %s ended while it was asked", d.plugin)
-}
-
-func (d died) Validate(context.Context, string, []byte) (core.Validation, error) {
-	return core.Validation{}, fmt.Errorf("the plugin %s ended while it was asked", d.plugin)
 }
 
 // claim takes the addresses of the plan, or adds to its findings who has them.
@@ -242,45 +171,6 @@ func (c *change) up(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (c *change) upHost(ctx context.Context, s *step) error {
-	if s.run == nil {
-		s.host = newHost(c.env(), c.route.log, c.route.routes.generations, s.plan)
-	}
-	if s.old != nil && s.conflicts() {
-		c.evict(s)
-	}
-	if s.old == nil {
-		s.host.absent(nil) // events of other files need not be refused for the moment
-	}
-	r := s.run
-	s.run = nil // up takes it over
-	err := s.host.up(ctx, r)
-	if c.first {
-		s.failure = err
-		return nil
-	}
-	return err
-}
-
-// conflicts reports whether old must be gone before the new host comes up: one of
-// the two has its addresses for itself.
-func (s *step) conflicts() bool {
-	return (s.run.bindsItself() || s.old.running().bindsItself()) && len(s.old.current().listens()) > 0
-}
-
-// evict ends the host that conflicts. Events for its instances wait meanwhile.
-func (c *change) evict(s *step) {
-	s.evicted = true
-	ctx, cancel := c.route.routes.drainContext()
-	defer cancel()
-	hosts := []*host{s.old}
-	sources := retireSources(ctx, hosts, nil)
-	sinks := retireSinks(ctx, hosts, closeEdges(ctx, nil), nil)
-	if err := errors.Join(sources, sinks); err != nil {
-		c.route.log.Warn("ending the earlier generation", "error", err)
-	}
-}
-
 // serve starts the sources of the new hosts.
 func (c *change) serve(ctx context.Context) error {
 	for _, s := range c.steps {
@@ -296,23 +186,6 @@ func (c *change) serve(ctx context.Context) error {
 	return nil
 }
 
-// announce leads what new sources publish along the edges to come, before they
-// start. Those that were there, here or in other files, keep to the edges that they
-// have until it is certain that the change takes effect.
-func (c *change) announce(edges []*bus.Edge) {
-	coming := c.plan.busRoute(edges)
-	coming.Sources = without(c.plan.ownSources(), c.before.plan.ownSources())
-	c.route.announce(&coming)
-}
-
-// withdraw ends edges that nothing which goes on has published to.
-func (c *change) withdraw(edges []*bus.Edge) {
-	c.route.announce(nil)
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
-	closeEdges(gone, without(edges, c.before.edges))
-}
-
 // commit makes the plan the route's and leads events along its edges.
 func (c *change) commit(edges []*bus.Edge) {
 	hosts := make([]*host, 0, len(c.steps))
@@ -323,44 +196,6 @@ func (c *change) commit(edges []*bus.Edge) {
 		hosts = append(hosts, s.host)
 	}
 	c.route.set(running{c.plan, hosts, edges})
-}
-
-// makeEdges keeps the edges that are as before, with what they have queued; others
-// that lead to the same target come after the old ones.
-func (c *change) makeEdges() []*bus.Edge {
-	before := c.before
-	var edges []*bus.Edge
-	taken := make(map[*bus.Edge]bool)
-	find := func(same func(n int) bool) *bus.Edge {
-		for n, edge := range before.edges {
-			if !taken[edge] && same(n) {
-				taken[edge] = true
-				return edge
-			}
-		}
-		return nil
-	}
-	kept := make([]*bus.Edge, len(c.plan.edges))
-	for i, planned := range c.plan.edges {
-		kept[i] = find(func(n int) bool {
-			return before.plan.edges[n].target == planned.target && before.plan.edges[n].written == planned.written
-		})
-	}
-	for i, planned := range c.plan.edges {
-		edge := kept[i]
-		if edge == nil {
-			options := planned.options
-			options.After = find(func(n int) bool { return before.plan.edges[n].target == planned.target })
-			edge = bus.NewEdge(c.env().Bus.Target(planned.target), options)
-		}
-		edges = append(edges, edge)
-	}
-	return edges
-}
-
-// without are the elements of all that are not among others.
-func without[E comparable](all, others []E) []E {
-	return slices.DeleteFunc(slices.Clone(all), func(e E) bool { return slices.Contains(others, e) })
 }
 
 // settle has the new hosts supervised and retires what is left of the old, in the
@@ -387,10 +222,6 @@ func (c *change) settle() {
 	}
 }
 
-func (c *change) evicted(h *host) bool {
-	return slices.ContainsFunc(c.steps, func(s *step) bool { return s.evicted && s.old == h })
-}
-
 // undo takes back what a change has done: new hosts end, reconfigured ones get
 // their old configuration, those that had to go first come back.
 func (c *change) undo(ctx context.Context) {
@@ -410,20 +241,6 @@ func (c *change) undo(ctx context.Context) {
 			c.revive(ctx, s)
 		}
 	}
-}
-
-// revive starts a host again that had to go first.
-func (c *change) revive(ctx context.Context, s *step) {
-	h := newHost(c.env(), c.route.log, c.route.routes.generations, s.old.current())
-	err := h.up(ctx, nil)
-	if err == nil {
-		err = h.serve(ctx)
-	}
-	go h.supervise(err)
-	now := c.route.running
-	now.hosts = slices.Clone(now.hosts)
-	now.hosts[slices.Index(now.hosts, s.old)] = h
-	c.route.set(now)
 }
 
 // end ends the processes that were started and not needed.

@@ -8,7 +8,7 @@
 //	Routes      all files, the bus's table, the addresses taken (routes.go)
 //	route       one file: what runs of it (route.go), and the next change, one at a time (wish.go)
 //	plan        what a file needs: instances, who shares a process, edges (plan.go)
-//	change      the way from what runs to a plan, or back (change.go)
+//	change      the way from what runs to a plan, or back (change.go, step.go, edges.go)
 //	host        a process that is to run, with its sockets; it is supervised (host.go, supervise.go)
 //	run         one start of that process, with its open instances (run.go)
 //	generations the instances of one name that events go to now (generations.go)

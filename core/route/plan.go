@@ -199,6 +199,9 @@ func (p *plan) addEdge(path string, o *config.Outbound) {
 	if o.Use != "" {
 		edge.target = o.Use
 	}
+	if r := o.Retry; r != nil {
+		edge.options.Retry = &bus.Retry{For: r.For.Std(), First: r.First.Std(), Max: r.Max.Std(), InFlight: r.InFlight}
+	}
 	for _, name := range o.Kinds {
 		kind, err := core.ParseKind(name)
 		if err != nil {

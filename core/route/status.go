@@ -86,6 +86,8 @@ type EdgeStatus struct {
 	Delivered uint64 `json:"delivered"`
 	Refused   uint64 `json:"refused"`
 	Dropped   uint64 `json:"dropped,omitempty"`
+	Retried   uint64 `json:"retried,omitempty"`  // deliveries repeated
+	GivenUp   uint64 `json:"given_up,omitempty"` // events that were tried again to no avail
 }
 
 // Status describes every route, in file order. It asks the sinks how many
@@ -160,6 +162,7 @@ func edgeStatus(e *bus.Edge) EdgeStatus {
 	return EdgeStatus{
 		Target: e.Target().Name(), Waiting: e.Queued(), Queued: counts.Queued.Load(),
 		Delivered: counts.Delivered.Load(), Refused: counts.Refused.Load(), Dropped: counts.Dropped.Load(),
+		Retried: counts.Retried.Load(), GivenUp: counts.GivenUp.Load(),
 	}
 }
 
