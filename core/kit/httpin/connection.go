@@ -20,6 +20,9 @@ type connection struct {
 	net.Conn
 	forget func() // called when it speaks HTTP no more
 	closed func() // called once when it is closed
+	// notice hears of a client that speaks TLS; nil if that is right, or once the
+	// first byte was seen. Only who reads uses it.
+	notice func(from net.Addr)
 
 	mu    sync.Mutex
 	outer net.Conn // what net/http holds: the connection itself, or TLS around it
@@ -38,6 +41,12 @@ func (c *connection) Read(b []byte) (int, error) {
 		return c.linger(b)
 	}
 	n, err := c.Conn.Read(b)
+	if c.notice != nil && n > 0 {
+		if b[0] == tlsHandshake {
+			c.notice(c.RemoteAddr())
+		}
+		c.notice = nil
+	}
 	if c.heard(n) {
 		return c.linger(b)
 	}
@@ -62,6 +71,10 @@ func (c *connection) linger(b []byte) (int, error) {
 	}
 	return 0, io.EOF
 }
+
+// NetConn is the connection below, as of tls.Conn: whoever took over the
+// connection may write to its socket.
+func (c *connection) NetConn() net.Conn { return c.Conn }
 
 // Close implements net.Conn.
 func (c *connection) Close() error {

@@ -11,6 +11,8 @@ import (
 
 // connections are a server's open connections, but for those that were hijacked.
 type connections struct {
+	notice func(from net.Addr) // see connection; set before the first is added
+
 	mu   sync.Mutex
 	open map[*connection]struct{}
 	// happened holds a token when a request has ended or a connection has gone;
@@ -23,7 +25,7 @@ func newConnections() *connections {
 }
 
 func (s *connections) add(conn net.Conn, closed func()) *connection {
-	c := &connection{Conn: conn, since: time.Now()}
+	c := &connection{Conn: conn, notice: s.notice, since: time.Now()}
 	c.forget = func() { s.remove(c) }
 	c.closed = sync.OnceFunc(func() {
 		s.remove(c)

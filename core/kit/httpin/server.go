@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -73,7 +74,13 @@ func (s *server) serves(config Config) bool {
 	return reflect.DeepEqual(s.config.TLS, config.TLS) && s.config.Limits == config.Limits
 }
 
+// route answers 404 where http.ServeMux would redirect to a cleaner path: clients
+// of APIs do not follow, and may have signed the path that they sent.
 func (s *server) route(w http.ResponseWriter, r *http.Request) {
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path && r.URL.Path != "" {
+		http.NotFound(w, r)
+		return
+	}
 	if s.leaving.Load() {
 		w.Header().Set("Connection", "close") // for HTTP/2, net/http makes a GOAWAY of it
 	}
@@ -103,6 +110,9 @@ func (s *server) listen(ctx context.Context, e *Endpoint) error {
 	listener, err := e.host.Listen(ctx, s.config.Listen)
 	if err != nil {
 		return err
+	}
+	if s.certificates == nil {
+		s.connections.notice = tlsAdvice(s.config.Listen, s.log)
 	}
 	watched := watch(listener, s.connections, s.config.Limits.MaxConnections)
 	accepted := make(chan struct{})
