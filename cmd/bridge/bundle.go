@@ -2,7 +2,10 @@ package main
 
 import (
 	"github.com/pushbridge/bridge/adapters/crossbar"
+	"github.com/pushbridge/bridge/adapters/pusher/rest"
+	"github.com/pushbridge/bridge/adapters/pusher/socket"
 	"github.com/pushbridge/bridge/adapters/wamp"
+	"github.com/pushbridge/bridge/adapters/webhook"
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/registry"
 )
@@ -12,6 +15,8 @@ import (
 func bundled() []registry.Plugin {
 	return []registry.Plugin{
 		{Name: "crossbar", Adapters: []core.Adapter{crossbar.Adapter{}}},
+		{Name: "pusher", Adapters: []core.Adapter{rest.Adapter{}, socket.Adapter{}}},
 		{Name: "wamp", Adapters: []core.Adapter{wamp.Adapter{}}},
+		{Name: "webhook", Adapters: []core.Adapter{webhook.Adapter{}}},
 	}
 }
