@@ -377,10 +377,26 @@ supervision: { first_delay: 1ms, max_delay: 1ms, healthy: 1h, give_up: 100000 }
 		}
 		return goroutines, len(entries), folders
 	}
+	// settled measures until five looks in a row say the same, since a look may fall
+	// into a restart.
+	settled := func() (goroutines, descriptors, folders int) {
+		deadline := time.Now().Add(patience)
+		for same := 0; same < 5 && time.Now().Before(deadline); {
+			g, d, f := measure()
+			if len(children(t, b.command.Process.Pid)) == 2 && d == descriptors && f == folders {
+				same++
+			} else {
+				same = 0
+			}
+			goroutines, descriptors, folders = g, d, f
+			<-time.After(50 * time.Millisecond)
+		}
+		return goroutines, descriptors, folders
+	}
 	die(20)
-	goroutines, descriptors, folders := measure()
+	goroutines, descriptors, folders := settled()
 	die(1000)
-	goroutines2, descriptors2, folders2 := measure()
+	goroutines2, descriptors2, folders2 := settled()
 	t.Logf("after 20 and %d deaths: %d and %d goroutines, %d and %d descriptors, %d and %d folders",
 		deaths, goroutines, goroutines2, descriptors, descriptors2, folders, folders2)
 	// A few come and go with what happens to be under way.

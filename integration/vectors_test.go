@@ -60,17 +60,24 @@ func TestCrossbarVectors(t *testing.T) {
 	}
 }
 
+// buildPinned builds a plugin whose clock is the file it returns.
+func buildPinned(t *testing.T, dir, plugin string) (clock string) {
+	t.Helper()
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "plugins", "bridge-plugin-"+plugin), "./integration/pinned")
+	build.Dir = root(t)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the pinned plugin: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "clock")
+}
+
 // serveVectors runs a bridge whose plugin for crossbar-pusher has its clock
 // pinned.
 func serveVectors(t *testing.T, vectors []vector, push string) *bridge {
 	t.Helper()
 	dir := t.TempDir()
-	plugin := filepath.Join(dir, "plugins", "bridge-plugin-crossbar")
-	build := exec.Command("go", "build", "-o", plugin, "./integration/pinned")
-	build.Dir = root(t)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the pinned plugin: %v\n%s", err, out)
-	}
+	clock := buildPinned(t, dir, "crossbar")
+	writeFile(t, clock, vectors[0].Now)
 	var inbound []any
 	for _, profile := range []string{"pusher", "publisher"} {
 		for _, v := range vectors {
@@ -81,7 +88,7 @@ func serveVectors(t *testing.T, vectors []vector, push string) *bridge {
 			for key, value := range v.Config {
 				config[key] = value
 			}
-			inbound = append(inbound, map[string]any{"adapter": "crossbar-pusher", "env": []any{"BRIDGE_TEST_NOW"}, "config": config})
+			inbound = append(inbound, map[string]any{"adapter": "crossbar-pusher", "env": []any{"BRIDGE_TEST_CLOCK"}, "config": config})
 		}
 	}
 	route := map[string]any{"inbound": inbound, "outbound": map[string]any{"adapter": "wamp", "config": map[string]any{
@@ -107,7 +114,7 @@ func serveVectors(t *testing.T, vectors []vector, push string) *bridge {
 			t.Fatal(err)
 		}
 	}
-	return serveIn(t, dir, "BRIDGE_TEST_NOW="+vectors[0].Now)
+	return serveIn(t, dir, "BRIDGE_TEST_CLOCK="+clock)
 }
 
 func (v *vector) path(profile string) string {

@@ -39,6 +39,23 @@ func cpuOf(pids ...int) (time.Duration, error) {
 // clockTick is the unit of /proc's times; USER_HZ has been 100 on Linux always.
 const clockTick = 10 * time.Millisecond
 
+// residentOf is the memory that a process holds, in bytes.
+func residentOf(pid int) (int, error) {
+	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
+	if err != nil {
+		return 0, fmt.Errorf("memory of %d: %w", pid, err)
+	}
+	fields := strings.Fields(string(data))
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("memory of %d: %q", pid, data)
+	}
+	pages, err := strconv.Atoi(fields[1])
+	if err != nil {
+		return 0, fmt.Errorf("memory of %d: %w", pid, err)
+	}
+	return pages * os.Getpagesize(), nil
+}
+
 // descendants are a process and all that it has started and they have.
 func descendants(pid int) ([]int, error) {
 	all := []int{pid}

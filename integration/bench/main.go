@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/pushbridge/bridge/core/wire/stream"
+	"github.com/pushbridge/bridge/integration/bench/swarm"
 )
 
 // envRole makes the executable a part of a measurement.
@@ -36,6 +37,13 @@ type options struct {
 
 func main() {
 	stream.RelaxCollector() // as the bridge does
+	if os.Getenv(swarm.Env) != "" {
+		if err := swarm.Play(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: clients:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if play, ok := roles()[os.Getenv(envRole)]; ok {
 		if err := play(); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
@@ -87,6 +95,11 @@ func measurements() []measurement {
 		{"boundary-256", "Two plugin boundaries (plugin, bridge, plugin), 256-byte events, beside one in-process Go channel", boundary(256)},
 		{"boundary-4096", "The same with 4 KiB events", boundary(4096)},
 		{"boundary-latency", "The same at 1,000 events a second, 256 bytes", measureLatency},
+		{"sockets-1000", "A Pusher channel with 1,000 clients, 256-byte events, at most 8 undelivered, beside one write(2) per delivery", fanOut(1000, fanOutLoad{window: 8})},
+		{"sockets-1000-80", "The same at 80 events a second", fanOut(1000, fanOutLoad{rate: 80})},
+		{"sockets-5000", "The same with 5,000 clients, at most 8 undelivered", fanOut(5000, fanOutLoad{window: 8})},
+		{"sockets-5000-16", "The same at 16 events a second", fanOut(5000, fanOutLoad{rate: 16})},
+		{"sockets-idle", "10,000 idle clients of a Pusher channel", idle(10_000)},
 		{"push-single", "The shipped route: POST to one WAMP subscriber, beside the same in one process and bare net/http with write(2)", measurePush(pushLoad{subscribers: 1, window: 64, rate: 1000})},
 		{"push-1000", "The same to 1,000 subscribers", measurePush(pushLoad{subscribers: 1000, window: 8, rate: 80})},
 		{"start", "bridge serve with the shipped conf.d, from exec to ready", measureStart},
@@ -99,6 +112,7 @@ func roles() map[string]func() error {
 		rolePlugin:    servePlugin,
 		roleListeners: listen,
 		roleRaw:       serveRaw,
+		roleSockets:   serveSockets,
 	}
 }
 
