@@ -36,10 +36,10 @@ func (i *routerInstance) relay(message []byte) {
 // FromPeer implements core.PeerReceiver: it publishes what a client of another
 // generation has published.
 func (i *routerInstance) FromPeer(ctx context.Context, _ string, message []byte) {
-	if !i.deliveries.enter() {
+	if !i.deliveries.Enter(1) {
 		return
 	}
-	defer i.deliveries.leave()
+	defer i.deliveries.Leave(1)
 	realm, publish, err := router.Relayed(message)
 	if err == nil && i.router.Policy(realm) != nil { // else the other one has a realm that is new or gone
 		err = i.sessions.publish(ctx, realm, "", publish, func(session.Outcome) {})

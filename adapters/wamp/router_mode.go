@@ -18,6 +18,7 @@ import (
 	"github.com/pushbridge/bridge/adapters/wamp/router"
 	"github.com/pushbridge/bridge/adapters/wamp/session"
 	"github.com/pushbridge/bridge/core"
+	"github.com/pushbridge/bridge/core/kit/gate"
 	"github.com/pushbridge/bridge/core/kit/httpin"
 )
 
@@ -41,7 +42,7 @@ type routerInstance struct {
 	mu      sync.Mutex         // also held while looking at the peers
 	sources []*session.Session // that listen
 
-	deliveries gate
+	deliveries gate.Gate
 }
 
 func newRouterInstance(config Config, host core.Host) (*routerInstance, error) {
@@ -155,10 +156,10 @@ func sourceMatch(match string) string {
 
 // Deliver implements core.Sink.
 func (i *routerInstance) Deliver(ctx context.Context, batch core.Batch) error {
-	if !i.deliveries.enter() {
+	if !i.deliveries.Enter(1) {
 		return core.RefuseRetry(core.CodeNotRunning, time.Second, "the WAMP router is stopped")
 	}
-	defer i.deliveries.leave()
+	defer i.deliveries.Leave(1)
 	for n := range batch.Events {
 		i.deliver(ctx, batch, n)
 	}
@@ -327,7 +328,8 @@ func (i *routerInstance) Stop(ctx context.Context) error {
 func (i *routerInstance) release(ctx context.Context) {
 	i.router.Relay(nil)
 	i.cancel()
-	i.deliveries.close(ctx)
+	i.deliveries.Close()
+	_ = i.deliveries.Wait(ctx) // what is under way when its time is over is cut off below
 	i.sessions.close()
 	i.mu.Lock()
 	sources := i.sources

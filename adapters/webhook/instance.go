@@ -13,6 +13,7 @@ import (
 
 	"github.com/pushbridge/bridge/core"
 	"github.com/pushbridge/bridge/core/kit/egress"
+	"github.com/pushbridge/bridge/core/kit/gate"
 )
 
 // noticeInterval is how often, at most, the log tells of failures.
@@ -28,7 +29,7 @@ type instance struct {
 	gone    atomic.Bool // the receiver has answered 410, and nothing better since
 
 	live        atomic.Pointer[live]
-	unanswered  gate
+	unanswered  gate.Gate
 	delivering  sync.Mutex
 	deliversTo  core.Sink // the sink of the last batch; guarded by delivering
 	configuring sync.Mutex
@@ -61,10 +62,10 @@ func (i *instance) Start(context.Context) error { return nil }
 // Stop implements core.Instance. Requests under way, and what waits for them,
 // have until ctx ends; then they are broken off.
 func (i *instance) Stop(ctx context.Context) error {
-	i.unanswered.close()
-	_ = i.unanswered.wait(ctx)
+	i.unanswered.Close()
+	_ = i.unanswered.Wait(ctx)
 	i.cancel()
-	err := i.unanswered.wait(context.Background()) // nothing waits for the network any more
+	err := i.unanswered.Wait(context.Background()) // nothing waits for the network any more
 	i.configuring.Lock()
 	defer i.configuring.Unlock()
 	for _, client := range i.clients {
@@ -79,19 +80,19 @@ func (i *instance) Deliver(ctx context.Context, batch core.Batch) error {
 	defer i.delivering.Unlock()
 	if sink := i.live.Load().sink; sink != i.deliversTo {
 		// What the sink before still has is sent first, or the order would be lost.
-		if err := i.unanswered.wait(ctx); err != nil {
+		if err := i.unanswered.Wait(ctx); err != nil {
 			return err
 		}
 		i.deliversTo = sink
 	}
-	if !i.unanswered.enter(len(batch.Events)) {
+	if !i.unanswered.Enter(len(batch.Events)) {
 		return core.RefuseRetry(core.CodeNotRunning, time.Second, "the webhook was stopped")
 	}
 	counted := core.NewBatch(batch.Events, func(first, count int, receipt core.Receipt) {
 		for n := first; n < first+count; n++ {
 			batch.Answer(n, receipt)
 		}
-		i.unanswered.leave(count)
+		i.unanswered.Leave(count)
 	})
 	// Every event is answered, also after the end of ctx: Stop sees to it.
 	return i.deliversTo.Deliver(context.WithoutCancel(ctx), counted)

@@ -9,10 +9,10 @@ import (
 
 // Deliver implements core.Sink. It waits while the writers are behind.
 func (i *Instance) Deliver(ctx context.Context, batch core.Batch) error {
-	if !i.deliveries.enter() {
+	if !i.deliveries.Enter(1) {
 		return core.RefuseRetry(core.CodeNotRunning, time.Second, "the Pusher server is stopped")
 	}
-	defer i.deliveries.leave()
+	defer i.deliveries.Leave(1)
 	current := i.apps.Load()
 	for n := range batch.Events {
 		if err := i.writer.Wait(ctx); err != nil {

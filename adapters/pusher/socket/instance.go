@@ -14,6 +14,7 @@ import (
 	"github.com/pushbridge/bridge/adapters/pusher/socket/protocol"
 	"github.com/pushbridge/bridge/adapters/pusher/socket/space"
 	"github.com/pushbridge/bridge/core"
+	"github.com/pushbridge/bridge/core/kit/gate"
 	"github.com/pushbridge/bridge/core/kit/httpin"
 	"github.com/pushbridge/bridge/core/kit/wsout"
 )
@@ -33,7 +34,7 @@ type Instance struct {
 
 	mu         sync.Mutex // one change of configuration at a time
 	config     config
-	deliveries gate
+	deliveries gate.Gate
 }
 
 const (
@@ -191,7 +192,8 @@ const farewellPatience = time.Second
 
 // release ends everything but the endpoint.
 func (i *Instance) release(ctx context.Context) error {
-	i.deliveries.close(ctx)
+	i.deliveries.Close()
+	_ = i.deliveries.Wait(ctx) // what is under way when its time is over is cut off below
 	i.generations.stop(ctx)
 	for _, e := range i.apps.Load().byID {
 		e.space.Shut(protocol.CloseRestart)
@@ -206,42 +208,5 @@ func (i *Instance) await(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, farewellPatience)
 	defer cancel()
 	for i.writer.Len() > 0 && sleep(ctx, 5*time.Millisecond) {
-	}
-}
-
-// gate lets deliveries in until it is closed, and knows when the last one has
-// left. The zero gate is open.
-type gate struct {
-	mu     sync.Mutex
-	closed bool
-	inside sync.WaitGroup
-}
-
-// enter reports whether the gate is open; then the caller leaves.
-func (g *gate) enter() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	g.inside.Add(1)
-	return true
-}
-
-func (g *gate) leave() { g.inside.Done() }
-
-// close lets nobody in and waits until all have left or ctx ends.
-func (g *gate) close(ctx context.Context) {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	left := make(chan struct{})
-	go func() {
-		g.inside.Wait()
-		close(left)
-	}()
-	select {
-	case <-left:
-	case <-ctx.Done():
 	}
 }
