@@ -263,6 +263,6 @@ func (c *connection) Ended(end peer.End) {
 	if end.Code == peer.CloseProtocolError {
 		counts.Aborts.WithLabelValues(string(wamp.ErrProtocolViolation)).Inc()
 	}
-	c.router.forget(c)
 	c.log().Debug("session ended", "code", int(end.Code), "reason", end.Reason, "slow", end.Slow)
+	c.router.forget(c) // last: Close waits for those that it knows
 }
