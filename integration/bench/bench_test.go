@@ -16,12 +16,18 @@ import (
 // An event is found again in the frame of any server, whole frames only.
 func TestEventThroughFrame(t *testing.T) {
 	due := time.Unix(1700000000, 123456789)
-	args, err := argsOf(appendBody(nil, 4711, due))
+	for _, p := range protocols() {
+		t.Run(p.name, func(t *testing.T) { testEventThroughFrame(t, p, due) })
+	}
+}
+
+func testEventThroughFrame(t *testing.T, p protocol, due time.Time) {
+	payload, err := p.payloadOf(p.appendBody(nil, 4711, due))
 	if err != nil {
 		t.Fatal(err)
 	}
 	stream := appendFrame(nil, opcodePing, nil, false)
-	stream = appendFrame(stream, opcodeText, args, false)
+	stream = appendFrame(stream, opcodeText, payload, false)
 	whole, ok := firstFrame(stream)
 	if !ok || whole.opcode != opcodePing || whole.size != 2 {
 		t.Fatalf("%+v %v", whole, ok)
@@ -33,7 +39,7 @@ func TestEventThroughFrame(t *testing.T) {
 		}
 	}
 	f, ok := firstFrame(stream)
-	if !ok || f.opcode != opcodeText || f.size != len(stream) || !bytes.Equal(f.payload, args) {
+	if !ok || f.opcode != opcodeText || f.size != len(stream) || !bytes.Equal(f.payload, payload) {
 		t.Fatalf("%+v %v", f, ok)
 	}
 	number, at, err := readMark(f.payload)
@@ -51,7 +57,7 @@ func TestReportCounts(t *testing.T) {
 	r := &reception{sockets: []*socket{a, b}}
 	take := func(s *socket, numbers ...int) {
 		for _, n := range numbers {
-			message := appendFrame(nil, opcodeText, appendBody(nil, n, time.Now()), false)
+			message := appendFrame(nil, opcodeText, pusher().appendBody(nil, n, time.Now()), false)
 			f, _ := firstFrame(message)
 			if err := r.take(s, f, time.Now().UnixNano()); err != nil {
 				t.Fatal(err)
@@ -74,7 +80,7 @@ func TestReportCounts(t *testing.T) {
 }
 
 func TestShippedRouteInOneProcess(t *testing.T) {
-	data, err := os.ReadFile("../../conf.d/" + shippedRoute)
+	data, err := os.ReadFile("../../conf.d/" + crossbarToWAMP().route)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +106,7 @@ func TestShippedRouteInOneProcess(t *testing.T) {
 func TestCopiesOfRoute(t *testing.T) {
 	const copies = 50
 	dir := filepath.Join(t.TempDir(), "conf.d")
-	if err := copyRoute("../../conf.d/"+shippedRoute, dir, copies, nil); err != nil {
+	if err := copyRoute("../../conf.d/"+crossbarToWAMP().route, dir, copies, nil); err != nil {
 		t.Fatal(err)
 	}
 	files, err := os.ReadDir(dir)

@@ -11,23 +11,18 @@ import (
 	"time"
 )
 
-// What is pushed: one argument, a text of payloadBytes that begins with a mark,
-// the event's number and the time it was due, both in hexadecimal, so that a
-// listener finds them in any message without parsing it.
+// What is pushed: a text of payloadBytes that begins with a mark, the event's number
+// and the time it was due, both in hexadecimal, so that a listener finds them in any
+// message without parsing it.
 const (
-	benchTopic   = "com.myapp.topic1"
-	benchRealm   = "realm1"
 	payloadBytes = 256
 	payloadMark  = '~'
 	markedBytes  = 2 * 16
-
-	bodyHead = `{"topic":"` + benchTopic + `","args":`
-	bodyTail = `}`
 )
 
 // appendBody appends the body of a push.
-func appendBody(dst []byte, number int, due time.Time) []byte {
-	dst = append(dst, bodyHead+`["`...)
+func (p protocol) appendBody(dst []byte, number int, due time.Time) []byte {
+	dst = append(dst, p.body.head...)
 	dst = append(dst, payloadMark)
 	var fields [16]byte
 	binary.BigEndian.PutUint64(fields[:], uint64(number))
@@ -36,17 +31,17 @@ func appendBody(dst []byte, number int, due time.Time) []byte {
 	for range payloadBytes - 1 - markedBytes {
 		dst = append(dst, 'x')
 	}
-	return append(dst, `"]`+bodyTail...)
+	return append(dst, p.body.tail...)
 }
 
-// argsOf is the list of arguments in the body of a push.
-func argsOf(body []byte) ([]byte, error) {
-	args, hasHead := bytes.CutPrefix(body, []byte(bodyHead))
-	args, hasTail := bytes.CutSuffix(args, []byte(bodyTail))
+// payloadOf is the text in the body of a push.
+func (p protocol) payloadOf(body []byte) ([]byte, error) {
+	payload, hasHead := bytes.CutPrefix(body, []byte(p.body.head))
+	payload, hasTail := bytes.CutSuffix(payload, []byte(p.body.tail))
 	if !hasHead || !hasTail {
 		return nil, fmt.Errorf("%q is no push of this program", body)
 	}
-	return args, nil
+	return payload, nil
 }
 
 // readMark finds the number of an event, and when it was due, in a message.

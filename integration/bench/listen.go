@@ -19,7 +19,8 @@ const roleListeners = "listeners"
 type listenOrder struct {
 	Address     string
 	Subscribers int
-	WAMP        bool
+	Protocol    string // its name
+	Join        bool   // else the connection is all that a subscriber needs
 }
 
 // listenReport is what the subscribers have seen of a phase.
@@ -37,6 +38,7 @@ type listenReport struct {
 // little as can be: it parses the headers of frames and nothing else, and finds
 // the event by its mark.
 type reception struct {
+	protocol  protocol
 	sockets   []*socket
 	epoll     int
 	buffer    []byte
@@ -56,16 +58,24 @@ func listen() error {
 	if err := json.Unmarshal([]byte(os.Args[1]), &order); err != nil {
 		return err
 	}
+	p, err := protocolNamed(order.Protocol)
+	if err != nil {
+		return err
+	}
+	join := p.join
+	if !order.Join {
+		join = nil
+	}
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
-	r := &reception{epoll: epoll, buffer: make([]byte, 256<<10)}
+	r := &reception{protocol: p, epoll: epoll, buffer: make([]byte, 256<<10)}
 	if err := r.watch(0, stdinIndex); err != nil {
 		return err
 	}
 	for index := range order.Subscribers {
-		s, err := openSocket(order.Address, order.WAMP)
+		s, err := openSocket(order.Address, p.path, join)
 		if err != nil {
 			return fmt.Errorf("subscriber %d: %w", index, err)
 		}
@@ -149,6 +159,10 @@ func (r *reception) take(s *socket, f frame, now int64) error {
 		return err
 	case opcodeClose:
 		return fmt.Errorf("the server says goodbye: %q", f.payload)
+	}
+	if ping := r.protocol.ping; ping != "" && bytes.HasPrefix(f.payload, []byte(ping)) {
+		_, err := unix.Write(s.fd, appendFrame(nil, opcodeText, []byte(r.protocol.pong), true))
+		return err
 	}
 	number, due, err := readMark(f.payload)
 	if err != nil || number < 0 || number > maxEvents {

@@ -100,8 +100,10 @@ func measurements() []measurement {
 		{"sockets-5000", "The same with 5,000 clients, at most 8 undelivered", fanOut(5000, fanOutLoad{window: 8})},
 		{"sockets-5000-16", "The same at 16 events a second", fanOut(5000, fanOutLoad{rate: 16})},
 		{"sockets-idle", "10,000 idle clients of a Pusher channel", idle(10_000)},
-		{"push-single", "The shipped route: POST to one WAMP subscriber, beside the same in one process and bare net/http with write(2)", measurePush(pushLoad{subscribers: 1, window: 64, rate: 1000})},
-		{"push-1000", "The same to 1,000 subscribers", measurePush(pushLoad{subscribers: 1000, window: 8, rate: 80})},
+		{"push-single", "The shipped route: POST to one WAMP subscriber, beside the same in one process and bare net/http with write(2)", measurePush(pushLoad{protocol: crossbarToWAMP(), subscribers: 1, callers: []int{16}, window: 64, rate: 1000})},
+		{"push-1000", "The same to 1,000 subscribers", measurePush(pushLoad{protocol: crossbarToWAMP(), subscribers: 1000, callers: []int{16}, window: 8, rate: 80})},
+		{"pusher-push", "The shipped Pusher route: a signed POST of an event to one client, beside the same in one process and bare net/http with write(2)", measurePush(pushLoad{protocol: pusher(), subscribers: 1, callers: []int{1, 16, 64}, window: 256, rate: 1000})},
+		{"presence-10000", "10,000 connected clients join a presence channel as 100 members, all at once, on the shipped Pusher route", measurePresence(10_000, 100)},
 		{"start", "bridge serve with the shipped conf.d, from exec to ready", measureStart},
 		{"routes-50", "50 copies of the shipped route in one bridge: their start, memory and CPU while nothing happens", measureRoutes(50)},
 	}

@@ -20,6 +20,7 @@ import (
 // caller pushes over one connection that it keeps. It writes its requests by
 // hand, because http.Client would take as much of the machine as what it calls.
 type caller struct {
+	protocol      protocol
 	conn          net.Conn
 	reader        *bufio.Reader
 	host          string
@@ -27,7 +28,7 @@ type caller struct {
 }
 
 // dialCallers connects callers; closeCallers closes them.
-func dialCallers(address string, count int) ([]*caller, error) {
+func dialCallers(p protocol, address string, count int) ([]*caller, error) {
 	var all []*caller
 	for range count {
 		conn, err := net.DialTimeout("tcp", address, patience)
@@ -35,7 +36,7 @@ func dialCallers(address string, count int) ([]*caller, error) {
 			closeCallers(all)
 			return nil, err
 		}
-		all = append(all, &caller{conn: conn, reader: bufio.NewReader(conn), host: address})
+		all = append(all, &caller{protocol: p, conn: conn, reader: bufio.NewReader(conn), host: address})
 	}
 	return all, nil
 }
@@ -48,9 +49,9 @@ func closeCallers(all []*caller) {
 
 // push pushes an event and returns when it is accepted.
 func (c *caller) push(number int, due time.Time) error {
-	c.body = appendBody(c.body[:0], number, due)
-	c.request = fmt.Appendf(c.request[:0], "POST /push HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
-		c.host, len(c.body))
+	c.body = c.protocol.appendBody(c.body[:0], number, due)
+	c.request = fmt.Appendf(c.request[:0], "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+		c.protocol.target(http.MethodPost, c.body), c.host, len(c.body))
 	c.request = append(c.request, c.body...)
 	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err

@@ -5,18 +5,21 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // pushLoad is how a number of subscribers is measured.
 type pushLoad struct {
+	protocol    protocol
 	subscribers int
-	window      int // events that may be under way when as many as possible are pushed
-	rate        int // events a second when their latency is measured
+	callers     []int // how many push as much as possible, one count after another
+	window      int   // events that may be under way when as many as possible are pushed
+	rate        int   // events a second when their latency is measured
 }
 
-// pushCallers is how many connections push.
-const pushCallers = 16
+// pacedCallers is how many connections push at a rate.
+const pacedCallers = 16
 
 // pushPhase is what one phase of a run came to.
 type pushPhase struct {
@@ -27,12 +30,15 @@ type pushPhase struct {
 }
 
 // pushRun is one run of a system.
-type pushRun struct{ flat, paced pushPhase }
+type pushRun struct {
+	flat  []pushPhase // for each count of callers
+	paced pushPhase
+}
 
 // measurePush measures all systems in turns.
 func measurePush(l pushLoad) func(context.Context, options) error {
 	return func(ctx context.Context, o options) error {
-		all := systems()
+		all := systems(l.protocol)
 		runs := make([][]pushRun, len(all))
 		for range o.runs {
 			for i, s := range all {
@@ -48,30 +54,34 @@ func measurePush(l pushLoad) func(context.Context, options) error {
 	}
 }
 
-// runPush starts a system and its subscribers, and measures both phases.
+// runPush starts a system and its subscribers, and measures all phases.
 func runPush(ctx context.Context, o options, s system, l pushLoad) (r pushRun, err error) {
 	server, err := s.start(ctx, o)
 	if err != nil {
 		return r, err
 	}
 	defer server.end()
-	listeners, err := startSubscribers(ctx, listenOrder{server.listen, l.subscribers, s.wamp})
+	listeners, err := startSubscribers(ctx, listenOrder{server.listen, l.subscribers, l.protocol.name, s.join})
 	if err != nil {
 		return r, err
 	}
 	defer listeners.end()
-	callers, err := dialCallers(server.push, pushCallers)
+	callers, err := dialCallers(l.protocol, server.push, max(pacedCallers, slices.Max(l.callers)))
 	if err != nil {
 		return r, err
 	}
 	defer closeCallers(callers)
-	flat, cancel := context.WithTimeout(ctx, o.duration)
-	defer cancel()
-	if r.flat, err = runPhase(ctx, server, listeners, callers, &load{ctx: flat, window: listeners.begin(l.window)}); err != nil {
-		return r, fmt.Errorf("as fast as possible: %w", err)
+	for _, count := range l.callers {
+		flat, cancel := context.WithTimeout(ctx, o.duration)
+		phase, err := runPhase(ctx, server, listeners, callers[:count], &load{ctx: flat, window: listeners.begin(l.window)})
+		cancel()
+		if err != nil {
+			return r, fmt.Errorf("%d callers, as fast as possible: %w", count, err)
+		}
+		r.flat = append(r.flat, phase)
 	}
 	listeners.begin(0)
-	if r.paced, err = runPhase(ctx, server, listeners, callers, &load{ctx: ctx, due: pace(ctx, l.rate, o.duration)}); err != nil {
+	if r.paced, err = runPhase(ctx, server, listeners, callers[:pacedCallers], &load{ctx: ctx, due: pace(ctx, l.rate, o.duration)}); err != nil {
 		return r, fmt.Errorf("at %d events/s: %w", l.rate, err)
 	}
 	return r, nil

@@ -16,14 +16,16 @@ type column[R any] struct {
 
 // printPush prints medians, and the medians of the ratios within each turn.
 func printPush(all []system, runs [][]pushRun, l pushLoad) {
-	printTable(fmt.Sprintf("%d callers, %d events under way", pushCallers, l.window), all, runs, []column[pushRun]{
-		{"accepted/s", 0, func(r pushRun) float64 { return r.flat.accepted }},
-		{"deliveries/s", 0, func(r pushRun) float64 { return r.flat.deliveries }},
-		{"µs CPU/publish", 2, func(r pushRun) float64 { return r.flat.publishCost }},
-		{"µs CPU/delivery", 2, func(r pushRun) float64 { return r.flat.deliverCost }},
-		{"bytes/frame", 0, func(r pushRun) float64 { return r.flat.frame }},
-	})
-	printTable(fmt.Sprintf("%d events/s", l.rate), all, runs, []column[pushRun]{
+	for i, callers := range l.callers {
+		printTable(fmt.Sprintf("%d callers, %d events under way", callers, l.window), all, runs, []column[pushRun]{
+			{"accepted/s", 0, func(r pushRun) float64 { return r.flat[i].accepted }},
+			{"deliveries/s", 0, func(r pushRun) float64 { return r.flat[i].deliveries }},
+			{"µs CPU/publish", 2, func(r pushRun) float64 { return r.flat[i].publishCost }},
+			{"µs CPU/delivery", 2, func(r pushRun) float64 { return r.flat[i].deliverCost }},
+			{"bytes/frame", 0, func(r pushRun) float64 { return r.flat[i].frame }},
+		})
+	}
+	printTable(fmt.Sprintf("%d callers, %d events/s", pacedCallers, l.rate), all, runs, []column[pushRun]{
 		{"p50 ms", 2, func(r pushRun) float64 { return milliseconds(r.paced.p50) }},
 		{"p99 ms", 2, func(r pushRun) float64 { return milliseconds(r.paced.p99) }},
 		{"µs CPU/publish", 2, func(r pushRun) float64 { return r.paced.publishCost }},

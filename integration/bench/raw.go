@@ -5,6 +5,8 @@ package main
 import (
 	"crypto/sha1"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,14 +22,25 @@ const roleRaw = "raw"
 // bridge's, then the same answer. Requests write side by side, so it has both
 // cores. It prints its address and ends when standard input does.
 func serveRaw() error {
+	if len(os.Args) != 2 {
+		return errors.New("the baseline wants one argument")
+	}
+	var name string
+	if err := json.Unmarshal([]byte(os.Args[1]), &name); err != nil {
+		return err
+	}
+	p, err := protocolNamed(name)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	var r rawServer
+	r := rawServer{protocol: p}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /push", r.push)
-	mux.HandleFunc("GET /ws", r.upgrade)
+	mux.HandleFunc("POST /", r.push)
+	mux.HandleFunc("GET /", r.upgrade)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		listener.Close()
@@ -38,6 +51,7 @@ func serveRaw() error {
 }
 
 type rawServer struct {
+	protocol    protocol
 	mu          sync.RWMutex
 	subscribers []net.Conn
 }
@@ -58,13 +72,6 @@ func (r *rawServer) upgrade(w http.ResponseWriter, request *http.Request) {
 		base64.StdEncoding.EncodeToString(digest[:]))
 }
 
-// The message around the arguments, as long as WAMP's EVENT, and the answer.
-const (
-	rawHead   = `[36,1,1234567890123456,{},`
-	rawTail   = `]`
-	rawAnswer = `{"id":1234567890123456}`
-)
-
 // push sends an event to every subscriber.
 func (r *rawServer) push(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
@@ -72,13 +79,13 @@ func (r *rawServer) push(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	args, err := argsOf(body)
+	payload, err := r.protocol.payloadOf(body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	message := append([]byte(rawHead), args...)
-	sent := appendFrame(nil, opcodeText, append(message, rawTail...), false)
+	message := append([]byte(r.protocol.message.head), payload...)
+	sent := appendFrame(nil, opcodeText, append(message, r.protocol.message.tail...), false)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, subscriber := range r.subscribers {
@@ -88,5 +95,5 @@ func (r *rawServer) push(w http.ResponseWriter, request *http.Request) {
 		}
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-	_, _ = io.WriteString(w, rawAnswer)
+	_, _ = io.WriteString(w, r.protocol.answer)
 }

@@ -41,10 +41,10 @@ func (r routesRun) percent(of func(usage) time.Duration) float64 {
 // turns.
 func measureRoutes(routes int) func(context.Context, options) error {
 	return func(ctx context.Context, o options) error {
-		processes := 1 + 2*routes
+		p, processes := crossbarToWAMP(), 1+2*routes
 		all := []system{
-			{fmt.Sprintf("%d processes", processes), true, startShipped(routes, nil)},
-			{"isolation: none", true, startShipped(routes, inOneProcess)},
+			{fmt.Sprintf("%d processes", processes), true, startShipped(p, routes, nil)},
+			{"isolation: none", true, startShipped(p, routes, inOneProcess)},
 		}
 		expected := []int{processes, 1}
 		runs := make([][]routesRun, len(all))

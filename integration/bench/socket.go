@@ -20,8 +20,8 @@ type socket struct {
 	seen    []uint64 // a bit for each event that came
 }
 
-// openSocket connects a subscriber, as a WAMP client if wamp is set.
-func openSocket(address string, wamp bool) (*socket, error) {
+// openSocket connects a subscriber, which then says what join wants.
+func openSocket(address, path string, join []step) (*socket, error) {
 	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		return nil, err
@@ -31,13 +31,11 @@ func openSocket(address string, wamp bool) (*socket, error) {
 		return nil, err
 	}
 	var s socket
-	if err := s.upgrade(conn, address); err != nil {
+	if err := s.upgrade(conn, address, path); err != nil {
 		return nil, fmt.Errorf("WebSocket handshake: %w", err)
 	}
-	if wamp {
-		if err := s.join(conn); err != nil {
-			return nil, fmt.Errorf("WAMP handshake: %w", err)
-		}
+	if err := s.join(conn, join); err != nil {
+		return nil, fmt.Errorf("join: %w", err)
 	}
 	if s.file, err = conn.(*net.TCPConn).File(); err != nil {
 		return nil, err
@@ -46,9 +44,9 @@ func openSocket(address string, wamp bool) (*socket, error) {
 	return &s, unix.SetNonblock(s.fd, true)
 }
 
-func (s *socket) upgrade(conn net.Conn, address string) error {
-	_, err := fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: wamp.2.json\r\n\r\n", address)
+func (s *socket) upgrade(conn net.Conn, address, path string) error {
+	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: wamp.2.json\r\n\r\n", path, address)
 	if err != nil {
 		return err
 	}
@@ -66,14 +64,13 @@ func (s *socket) upgrade(conn net.Conn, address string) error {
 	}
 }
 
-// join joins the realm and subscribes: HELLO, WELCOME, SUBSCRIBE, SUBSCRIBED.
-func (s *socket) join(conn net.Conn) error {
-	for _, step := range []struct{ say, want string }{
-		{`[1,"` + benchRealm + `",{"roles":{"subscriber":{}}}]`, `[2,`},
-		{`[32,1,{},"` + benchTopic + `"]`, `[33,1,`},
-	} {
-		if _, err := conn.Write(appendFrame(nil, opcodeText, []byte(step.say), true)); err != nil {
-			return err
+// join subscribes.
+func (s *socket) join(conn net.Conn, steps []step) error {
+	for _, step := range steps {
+		if step.say != "" {
+			if _, err := conn.Write(appendFrame(nil, opcodeText, []byte(step.say), true)); err != nil {
+				return err
+			}
 		}
 		f, ok := firstFrame(s.partial)
 		for ; !ok; f, ok = firstFrame(s.partial) {
@@ -82,7 +79,7 @@ func (s *socket) join(conn net.Conn) error {
 			}
 		}
 		if !bytes.HasPrefix(f.payload, []byte(step.want)) {
-			return fmt.Errorf("the router answered %q to %s", f.payload, step.say)
+			return fmt.Errorf("the server answered %q to %q", f.payload, step.say)
 		}
 		s.partial = s.partial[f.size:]
 	}

@@ -27,6 +27,9 @@ type Order struct {
 	// Say is a message that each socket sends after the handshake, and Hear is
 	// in the message that it waits for then; empty: nothing.
 	Say, Hear string
+	// Presence, if there is one, is joined by all sockets once all are open; each
+	// waits for Hear then.
+	Presence *Presence
 }
 
 // Report is what arrived since the last one.
@@ -36,6 +39,9 @@ type Report struct {
 	Closed     int // sockets that the server closed
 	P50, P99   time.Duration
 	CPU        time.Duration // of the swarm's process
+	// In the first report of an order with Presence: from the first connection
+	// until every socket was greeted, and from then until every one had joined.
+	Connected, Joined time.Duration
 }
 
 // Mark is what an event must contain, with no tilde before it: its number,

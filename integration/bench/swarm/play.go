@@ -36,6 +36,7 @@ func Play() error {
 	if err := p.watch(0); err != nil {
 		return err
 	}
+	p.began = time.Now()
 	for range order.Sockets {
 		if err := p.open(); err != nil {
 			return err
@@ -54,6 +55,10 @@ type player struct {
 	heard   int // sockets that heard what they wait for
 	ready   bool
 
+	began, joining time.Time // of Presence: opening sockets, and joining
+	greeted        int       // sockets that know their id
+	failed         error     // ends the process
+
 	arrived   [4096]int // by number, modulo: sockets that have the event
 	delivered int
 	told      int // the delivered that the parent knows of
@@ -65,6 +70,7 @@ type player struct {
 // socket is one WebSocket.
 type socket struct {
 	heard bool
+	id    string // of Presence
 	last  int    // number of the last event
 	rest  []byte // the beginning of a frame
 }
@@ -136,13 +142,16 @@ func (p *player) write(fd int, first byte, payload []byte) error {
 func (p *player) checkReady() {
 	if !p.ready && len(p.sockets) == p.order.Sockets && p.heard == p.order.Sockets {
 		p.ready = true
+		if p.order.Presence != nil {
+			p.report.Joined = time.Since(p.joining)
+		}
 		fmt.Println("ready")
 	}
 }
 
 func (p *player) run() error {
 	events := make([]unix.EpollEvent, 512)
-	for {
+	for p.failed == nil {
 		n, err := unix.EpollWait(p.epoll, events, -1)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return err
@@ -160,6 +169,7 @@ func (p *player) run() error {
 			fmt.Println("delivered", p.told)
 		}
 	}
+	return p.failed
 }
 
 // obey reads an order of the parent; false when it wants no more.
@@ -255,10 +265,17 @@ func split(data []byte) (first byte, payload []byte, size int) {
 }
 
 func (p *player) event(s *socket, payload []byte, now int64) {
+	if p.order.Presence != nil && s.id == "" {
+		p.failed = errors.Join(p.failed, p.greet(s, payload))
+		return
+	}
 	if !s.heard && strings.Contains(string(payload), p.order.Hear) {
 		s.heard = true
 		p.heard++
 		return
+	}
+	if !p.ready && strings.Contains(string(payload), "subscription_error") {
+		p.failed = fmt.Errorf("the server refuses: %q", payload)
 	}
 	number, due := parseMark(payload)
 	if number == 0 {
